@@ -1,0 +1,322 @@
+/* The exported descriptor: the one contract between a runtime and whoever looks into it.
+ *
+ * Concept. A runtime exports a descriptor of itself: the names, offsets, widths and sizes of its structures,
+ * the texts of its enumerations, its constants, and the addresses of its live roots. A reader knows none of the
+ * runtime's structures; it looks fields up by name. Adding a field, moving one or growing a structure
+ * breaks no reader. This header therefore holds (1) the layout of the descriptor block and (2) the vocabulary: the one
+ * list of names that the runtime exports and core resolves. Field names are spelled the same in the runtime's
+ * structures, in core's snapshot, in Python and in JSON.
+ *
+ * The block. One contiguous block in section .stacktide, symbol `stacktide_descriptor`, also reachable from an ELF note
+ * (owner "stacktide", type STACKTIDE_NOTE_TYPE) whose payload is one signed 64-bit value: the distance
+ * from the payload to the block. So a stripped binary works, and so does a core whose executable is gone, because the
+ * kernel dumps the first page of each mapped ELF file. The block lies in a writable page that the runtime dirties at
+ * start: a default core leaves out clean pages of files.
+ *
+ *   header | types | fields | enums | constants | contracts | names | roots
+ *          |<------------- constant part, CRC-32 ------------>|
+ *
+ * All offsets in the block are bytes from its start. Each table carries its own stride, so that entries may grow at their
+ * end. The constant part is fixed at compile time, so it is valid at any instant of the process; roots change.
+ *
+ * Readers treat everything as hostile: check magic, self_address and checksum once, then every offset, index and name
+ * against the block's size before use, and cap each walk. A name that a reader doesn't know is ignored; one that it misses
+ * turns off the feature that needs it, and only that. A contract's version says how an algorithm works (not which fields
+ * exist); a reader that does not know a contract's version turns that feature off, and says so.
+ *
+ * Versions. abi_major changes when the block's own layout does. Do not bump anything when adding types, fields,
+ * enumerators, constants or roots. Bump a contract's version when the meaning of existing fields changes.
+ *
+ * Rejected: one global symbol per fact (strip kills them, a missing one reads as a silent default); tables of pointers to C strings
+ * (scattered reads, .rodata is missing from cores); JSON (a parser in the crash path); positional offsets (every addition breaks
+ * every reader).
+ */
+#ifndef STACKTIDE_ABI_H
+#define STACKTIDE_ABI_H
+
+#include <stdint.h>
+
+/* "stktide" and 0x01. A reader of the other byte order sees it reversed, which tells it so. */
+#define STACKTIDE_MAGIC UINT64_C(0x01656469746b7473)
+#define STACKTIDE_ABI_MAJOR 1
+#define STACKTIDE_ABI_MINOR 0
+#define STACKTIDE_NOTE_NAME "stacktide"
+#define STACKTIDE_NOTE_TYPE 1
+#define STACKTIDE_SECTION ".stacktide"
+#define STACKTIDE_SYMBOL "stacktide_descriptor"
+/* The function that the runtime calls with (const event*, caller pc) after each stack event. It is empty: break on it. */
+#define STACKTIDE_EVENT_HOOK "stacktide_stack_event"
+/* A reader refuses blocks beyond this many bytes. */
+#define STACKTIDE_MAX_DESCRIPTOR 65536
+
+typedef struct {
+  uint32_t offset; /* bytes from the start of the block */
+  uint32_t count;  /* entries; for names: bytes */
+  uint32_t stride; /* bytes per entry; for names: 1 */
+} stacktide_table;
+
+typedef struct {
+  uint64_t magic;
+  uint16_t abi_major;
+  uint16_t abi_minor;
+  uint16_t pointer_size; /* bytes */
+  uint16_t header_size;  /* bytes of this structure */
+  uint32_t total_size;   /* bytes of the whole block */
+  uint32_t checksum;     /* CRC-32 (IEEE 802.3, as zlib's) of the constant part */
+  uint64_t self_address; /* where the block lies in the process; equal to where it was read */
+  uint32_t constant_offset;
+  uint32_t constant_size;
+  stacktide_table types;
+  stacktide_table fields;
+  stacktide_table enums;
+  stacktide_table constants;
+  stacktide_table contracts;
+  stacktide_table names;
+  stacktide_table roots;
+  uint32_t reserved;
+} stacktide_header;
+
+/* Names are offsets into the name pool; each name there ends with a zero byte. */
+typedef struct {
+  uint32_t name;
+  uint32_t size; /* bytes of one such structure */
+} stacktide_type;
+
+enum {
+  STACKTIDE_KIND_UNSIGNED = 1,
+  STACKTIDE_KIND_SIGNED = 2,
+  STACKTIDE_KIND_ADDRESS = 3,
+  STACKTIDE_KIND_TEXT = 4,     /* width bytes, ends at the first zero byte or at width */
+  STACKTIDE_KIND_ENUM = 5,     /* its texts: the enumeration named "type_field", else the one named as the field */
+  STACKTIDE_KIND_ADDRESSES = 6 /* width / pointer_size addresses in a row */
+};
+
+typedef struct {
+  uint32_t type; /* index into types */
+  uint32_t name;
+  uint32_t offset; /* bytes from the start of the structure */
+  uint32_t width;  /* bytes */
+  uint32_t kind;
+} stacktide_field;
+
+typedef struct {
+  uint32_t name; /* of the enumeration */
+  uint32_t text; /* what to show a person */
+  int64_t value;
+} stacktide_enum;
+
+typedef struct {
+  uint32_t name;
+  uint32_t reserved;
+  int64_t value;
+} stacktide_constant;
+
+typedef struct {
+  uint32_t name;
+  uint32_t version;
+} stacktide_contract;
+
+/* A live root: `count` elements of `type`, each `stride` bytes after the last, from `address`. Address 0 or count 0: none yet.
+ * Type index STACKTIDE_NO_TYPE: plain bytes (text of `count` bytes). */
+#define STACKTIDE_NO_TYPE UINT32_C(0xffffffff)
+typedef struct {
+  uint32_t name;
+  uint32_t type;
+  uint64_t address;
+  uint32_t stride;
+  uint32_t reserved;
+  uint64_t count;
+} stacktide_root;
+
+/* ---- Vocabulary ------------------------------------------------------------------------------------------------------
+ * F(type, field, kind). Sizes are bytes, times nanoseconds of CLOCK_MONOTONIC, addresses the target's own. */
+
+#define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring)
+
+/* stack_*: extents of the current (newest) segment. stackguard0: the guard, or a sentinel. stackguard: the true guard.
+ * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
+ * registers of m's thread hold it, and sp is where the goroutine left its own stack, if not 0).
+ * segments: newest of the older segments (type segment), 0 when the stack is one segment.
+ * high_water: most bytes used, seen at failed checks, parks and shrinks. moving_from/to: lo of both stacks during a copy.
+ * pinned_pc: return address of the frame that last forced a link, 0 when none did. next: link in a run queue. */
+#define STACKTIDE_FIELDS_goroutine(F)                                                                                       \
+  F(goroutine, stack_lo, ADDRESS)                                                                                           \
+  F(goroutine, stack_hi, ADDRESS)                                                                                           \
+  F(goroutine, stackguard0, ADDRESS)                                                                                        \
+  F(goroutine, stackguard, ADDRESS)                                                                                         \
+  F(goroutine, id, UNSIGNED)                                                                                                \
+  F(goroutine, sequence, UNSIGNED)                                                                                          \
+  F(goroutine, status, ENUM)                                                                                                \
+  F(goroutine, wait_reason, ENUM)                                                                                           \
+  F(goroutine, flags, UNSIGNED)                                                                                             \
+  F(goroutine, sp, ADDRESS)                                                                                                 \
+  F(goroutine, pc, ADDRESS)                                                                                                 \
+  F(goroutine, bp, ADDRESS)                                                                                                 \
+  F(goroutine, m, ADDRESS)                                                                                                  \
+  F(goroutine, wait_object, ADDRESS)                                                                                        \
+  F(goroutine, wait_since, SIGNED)                                                                                          \
+  F(goroutine, parent, UNSIGNED)                                                                                            \
+  F(goroutine, creation_pc, ADDRESS)                                                                                        \
+  F(goroutine, entry_pc, ADDRESS)                                                                                           \
+  F(goroutine, segments, ADDRESS)                                                                                           \
+  F(goroutine, high_water, UNSIGNED)                                                                                        \
+  F(goroutine, moving_from, ADDRESS)                                                                                        \
+  F(goroutine, moving_to, ADDRESS)                                                                                          \
+  F(goroutine, grows, UNSIGNED)                                                                                             \
+  F(goroutine, links, UNSIGNED)                                                                                             \
+  F(goroutine, shrinks, UNSIGNED)                                                                                           \
+  F(goroutine, hot_splits, UNSIGNED)                                                                                        \
+  F(goroutine, bytes_copied, UNSIGNED)                                                                                      \
+  F(goroutine, pinned_pc, ADDRESS)                                                                                          \
+  F(goroutine, label, TEXT)                                                                                                 \
+  F(goroutine, next, ADDRESS)
+
+/* An older segment of a chain. sp: where the goroutine left it. pc: return address in the function that needed more.
+ * previous: the next older one, 0 at the end. */
+#define STACKTIDE_FIELDS_segment(F)                                                                                         \
+  F(segment, lo, ADDRESS)                                                                                                   \
+  F(segment, hi, ADDRESS)                                                                                                   \
+  F(segment, sp, ADDRESS)                                                                                                   \
+  F(segment, pc, ADDRESS)                                                                                                   \
+  F(segment, previous, ADDRESS)
+
+/* An OS thread. goroutine, p: what it holds now, 0 when nothing. stack_*: its system stack; guard_size: bytes of guard
+ * page below stack_lo. */
+#define STACKTIDE_FIELDS_m(F)                                                                                               \
+  F(m, id, UNSIGNED)                                                                                                        \
+  F(m, tid, UNSIGNED)                                                                                                       \
+  F(m, status, ENUM)                                                                                                        \
+  F(m, goroutine, ADDRESS)                                                                                                  \
+  F(m, p, ADDRESS)                                                                                                          \
+  F(m, stack_lo, ADDRESS)                                                                                                   \
+  F(m, stack_hi, ADDRESS)                                                                                                   \
+  F(m, guard_size, UNSIGNED)
+
+/* A processor: the right to run goroutines. run_queue is a ring of goroutine addresses between run_head and run_tail (both
+ * count up and wrap at 2^32; the index is the remainder by the ring's length). run_next runs first. */
+#define STACKTIDE_FIELDS_p(F)                                                                                               \
+  F(p, id, UNSIGNED)                                                                                                        \
+  F(p, status, ENUM)                                                                                                        \
+  F(p, m, ADDRESS)                                                                                                          \
+  F(p, run_head, UNSIGNED)                                                                                                  \
+  F(p, run_tail, UNSIGNED)                                                                                                  \
+  F(p, run_queue, ADDRESSES)                                                                                                \
+  F(p, run_next, ADDRESS)                                                                                                   \
+  F(p, ticks, UNSIGNED)
+
+/* global_head: first goroutine of the global run queue, linked by goroutine.next. now: the clock when the runtime last looked,
+ * for cores, which do not record when they were taken. */
+#define STACKTIDE_FIELDS_scheduler(F)                                                                                       \
+  F(scheduler, max_procs, UNSIGNED)                                                                                         \
+  F(scheduler, policy, ENUM)                                                                                                \
+  F(scheduler, stress_move, UNSIGNED)                                                                                       \
+  F(scheduler, shrink, UNSIGNED)                                                                                            \
+  F(scheduler, min_stack, UNSIGNED)                                                                                         \
+  F(scheduler, segment_size, UNSIGNED)                                                                                      \
+  F(scheduler, max_stack, UNSIGNED)                                                                                         \
+  F(scheduler, global_head, ADDRESS)                                                                                        \
+  F(scheduler, global_size, UNSIGNED)                                                                                       \
+  F(scheduler, idle_ps, UNSIGNED)                                                                                           \
+  F(scheduler, idle_ms, UNSIGNED)                                                                                           \
+  F(scheduler, spinning_ms, UNSIGNED)                                                                                       \
+  F(scheduler, blocking, UNSIGNED)                                                                                          \
+  F(scheduler, timers, UNSIGNED)                                                                                            \
+  F(scheduler, live, UNSIGNED)                                                                                              \
+  F(scheduler, created, UNSIGNED)                                                                                           \
+  F(scheduler, arena_lo, ADDRESS)                                                                                           \
+  F(scheduler, arena_hi, ADDRESS)                                                                                           \
+  F(scheduler, stack_bytes, UNSIGNED)                                                                                       \
+  F(scheduler, start, SIGNED)                                                                                               \
+  F(scheduler, now, SIGNED)
+
+/* `used` goroutine records are initialised, from `address`; a record with id 0 is free. */
+#define STACKTIDE_FIELDS_slab(F)                                                                                            \
+  F(slab, address, ADDRESS)                                                                                                 \
+  F(slab, capacity, UNSIGNED)                                                                                               \
+  F(slab, used, UNSIGNED)
+
+/* One stack event, 64 bytes. used: bytes in use in the old segment. pc: return address in the function that needed room, 0 for
+ * a shrink. adjusted: words changed. duration: nanoseconds, saturating. p: index of the ring. */
+#define STACKTIDE_FIELDS_event(F)                                                                                           \
+  F(event, time, SIGNED)                                                                                                    \
+  F(event, goroutine, UNSIGNED)                                                                                             \
+  F(event, old_lo, ADDRESS)                                                                                                 \
+  F(event, new_lo, ADDRESS)                                                                                                 \
+  F(event, pc, ADDRESS)                                                                                                     \
+  F(event, old_size, UNSIGNED)                                                                                              \
+  F(event, new_size, UNSIGNED)                                                                                              \
+  F(event, used, UNSIGNED)                                                                                                  \
+  F(event, adjusted, UNSIGNED)                                                                                              \
+  F(event, duration, UNSIGNED)                                                                                              \
+  F(event, kind, ENUM)                                                                                                      \
+  F(event, ring, UNSIGNED)
+
+/* A ring of the last `capacity` (a power of two) events from `records`; `count` were ever written. The slot of event n is
+ * n % capacity. The writer raises count after the record is complete. */
+#define STACKTIDE_FIELDS_event_ring(F)                                                                                      \
+  F(event_ring, records, ADDRESS)                                                                                           \
+  F(event_ring, capacity, UNSIGNED)                                                                                         \
+  F(event_ring, count, UNSIGNED)
+
+#define STACKTIDE_FIELDS(F)                                                                                                 \
+  STACKTIDE_FIELDS_goroutine(F) STACKTIDE_FIELDS_segment(F) STACKTIDE_FIELDS_m(F) STACKTIDE_FIELDS_p(F)                     \
+  STACKTIDE_FIELDS_scheduler(F) STACKTIDE_FIELDS_slab(F) STACKTIDE_FIELDS_event(F) STACKTIDE_FIELDS_event_ring(F)
+
+/* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers. */
+#define STACKTIDE_ENUMS(E)                                                                                                  \
+  E(status, idle, 0, "idle")                                                                                                \
+  E(status, runnable, 1, "runnable")                                                                                        \
+  E(status, running, 2, "running")                                                                                          \
+  E(status, syscall, 3, "syscall")                                                                                          \
+  E(status, waiting, 4, "waiting")                                                                                          \
+  E(status, dead, 6, "dead")                                                                                                \
+  E(status, copystack, 8, "copystack")                                                                                      \
+  E(wait_reason, none, 0, "")                                                                                               \
+  E(wait_reason, chan_receive, 1, "chan receive")                                                                           \
+  E(wait_reason, chan_send, 2, "chan send")                                                                                 \
+  E(wait_reason, select, 3, "select")                                                                                       \
+  E(wait_reason, sleep, 4, "sleep")                                                                                         \
+  E(wait_reason, wait_group, 5, "sync.WaitGroup.Wait")                                                                      \
+  E(wait_reason, mutex, 6, "sync.Mutex.Lock")                                                                               \
+  E(wait_reason, chan_receive_nil, 7, "chan receive (nil chan)")                                                            \
+  E(wait_reason, chan_send_nil, 8, "chan send (nil chan)")                                                                  \
+  E(event_kind, none, 0, "none")                                                                                            \
+  E(event_kind, grow, 1, "grow")                                                                                            \
+  E(event_kind, shrink, 2, "shrink")                                                                                        \
+  E(event_kind, link, 3, "link")                                                                                            \
+  E(event_kind, release, 4, "release")                                                                                      \
+  E(policy, automatic, 0, "auto")                                                                                           \
+  E(policy, contiguous, 1, "contiguous")                                                                                    \
+  E(policy, segmented, 2, "segmented")                                                                                      \
+  E(m_status, idle, 0, "idle")                                                                                              \
+  E(m_status, spinning, 1, "spinning")                                                                                      \
+  E(m_status, running, 2, "running")                                                                                        \
+  E(m_status, blocking, 3, "blocking")                                                                                      \
+  E(p_status, idle, 0, "idle")                                                                                              \
+  E(p_status, running, 1, "running")
+
+/* C(name, value). stack_guard: bytes between stack_lo and the guard. stack_small: a frame below this many bytes compares rsp
+ * itself with the guard, so it may reach that far below. stack_big: frames from here on size the new stack by themselves.
+ * guard_*: sentinels in stackguard0, Go's values. flag_*: bits of goroutine.flags. */
+#define STACKTIDE_CONSTANTS(C)                                                                                              \
+  C(stack_min, 2048)                                                                                                        \
+  C(stack_guard, 928)                                                                                                       \
+  C(stack_small, 256)                                                                                                       \
+  C(stack_big, 4096)                                                                                                        \
+  C(stack_max, 1073741824)                                                                                                  \
+  C(guard_preempt, -1314)                                                                                                   \
+  C(guard_force_move, -275)                                                                                                 \
+  C(flag_system, 1)                                                                                                         \
+  C(canary, INT64_C(0x57ac71de0ddba115))
+
+/* K(name, version). goroutines: slabs of records. saved_context: a goroutine that is not running resumes at pc with sp and bp;
+ * unwinding starts there by CFI, taking pc as it is. segments, scheduler, events: as described above. */
+#define STACKTIDE_CONTRACTS(K)                                                                                              \
+  K(goroutines, 1) K(saved_context, 1) K(segments, 1) K(scheduler, 1) K(events, 1)
+
+/* R(name, type). runtime_version is text. */
+#define STACKTIDE_ROOTS(R)                                                                                                  \
+  R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring)
+#define STACKTIDE_ROOT_VERSION "runtime_version"
+
+#endif
