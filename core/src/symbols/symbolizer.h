@@ -1,0 +1,40 @@
+// Names, files, lines, inlined functions and arguments for code addresses, from symbol tables and DWARF (libdw).
+//
+// Concept. Lazy per module: the symbol table on the first question, DWARF when there is some. Debug info in a separate file (build-id or .gnu_debuglink
+// under /usr/lib/debug) is used when it is there. Without DWARF a frame still has its symbol; without a symbol, its module and offset.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "elf/image.h"
+#include "stacktide/core/snapshot.h"
+#include "unwind/unwinder.h"
+
+namespace stacktide {
+
+class Symbolizer {
+ public:
+  // All three outlive the symbolizer.
+  Symbolizer(Memory& memory, const std::vector<Module>& modules, ImageCache& images);
+  ~Symbolizer();
+  // The levels at pc, innermost inlined function first; at least one, perhaps without a name. `exact`: pc is the instruction itself; otherwise a return
+  // address, and the call before it is meant. Fills pc, function, symbol, offset, file, line, module, inlined, exact_pc.
+  std::vector<Frame> symbolize(Address pc, bool exact);
+  // The same with `args` filled as far as DWARF locates them at this frame ("n=3, text=...").
+  std::vector<Frame> symbolize(const UnwoundFrame& frame);
+  // Address of a symbol of that linkage name in any module, main executable first.
+  std::optional<Address> address_of(std::string_view symbol);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// A C++ name for a linkage name, or the name itself.
+std::string demangle(std::string_view symbol);
+
+}  // namespace stacktide
