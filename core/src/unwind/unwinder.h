@@ -1,9 +1,9 @@
 // Unwinds a goroutine or thread by CFI with libunwind, through the target's memory.
 //
-// Concept. libunwind's remote mode asks us for everything: memory, registers, the unwind table of an address. Memory comes from
-// the target and, for what a core leaves out (text, .eh_frame), from the module's file. When the file is missing, the tables are read from the
-// target's memory instead. The walk ends complete where CFI says so (undefined rip), else with a reason.
-// Invariants. Every walk is capped, and ends when pc and cfa repeat. Nothing is written anywhere.
+// Concept. libunwind's remote mode asks us for everything: memory, registers, the unwind table of an address. Memory comes
+// from the target and, for what a core leaves out (text, .eh_frame), from the module's file. When the file is missing, the
+// tables are read from the target's memory instead. The walk ends complete where CFI says so (undefined rip), else with a
+// reason. Invariants. Every walk is capped, and ends when pc and cfa repeat. Nothing is written anywhere.
 #pragma once
 
 #include <cstddef>
