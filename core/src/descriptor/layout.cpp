@@ -1,0 +1,154 @@
+#include "descriptor/layout.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <initializer_list>
+
+namespace stacktide {
+namespace {
+
+bool is_number(std::uint32_t kind) {
+  return kind == STACKTIDE_KIND_UNSIGNED || kind == STACKTIDE_KIND_SIGNED || kind == STACKTIDE_KIND_ADDRESS ||
+         kind == STACKTIDE_KIND_ENUM;
+}
+
+// Numbers stand in for each other (an id may be signed elsewhere); text and rows of addresses do not.
+bool compatible(std::uint32_t wanted, std::uint32_t found) {
+  return wanted == found || (is_number(wanted) && is_number(found));
+}
+
+class Resolver {
+ public:
+  explicit Resolver(const Descriptor& descriptor) : descriptor_(descriptor) {
+    for (const auto& field : descriptor.fields)
+      fields_.emplace(std::pair(descriptor.types[field.type].name, field.name), &field);
+  }
+
+  void resolve(const char* type, const char* name, std::uint32_t kind, FieldRef& out) {
+    const auto found = fields_.find(std::pair<std::string, std::string>(type, name));
+    if (found == fields_.end() || !compatible(kind, found->second->kind)) {
+      missing_[type].push_back(name);
+      return;
+    }
+    out = {found->second->offset, found->second->width, found->second->kind};
+  }
+
+  std::uint32_t size_of(std::string_view type) const {
+    for (const auto& known : descriptor_.types) {
+      if (known.name == type) return known.size;
+    }
+    return 0;
+  }
+
+  // Missing fields by type; those of a type that is not there at all are named by the features that need it.
+  std::vector<std::string> missing_lines() const {
+    std::vector<std::string> lines;
+    for (const auto& [type, names] : missing_) {
+      if (size_of(type) != 0)
+        lines.push_back(fmt::format("{}.{} not exported: shown as 0 or empty", type, fmt::join(names, ", ")));
+    }
+    return lines;
+  }
+
+ private:
+  const Descriptor& descriptor_;
+  std::map<std::pair<std::string, std::string>, const Descriptor::Field*> fields_;
+  std::map<std::string, std::vector<std::string>> missing_;
+};
+
+struct NeededField {
+  const char* name;
+  const FieldRef& field;
+};
+struct NeededRoot {
+  const char* name;
+  const char* type;
+};
+
+// Decides one feature and says why it is off.
+bool feature(const Descriptor& descriptor, const char* contract, std::uint32_t known, const char* loss,
+             std::initializer_list<NeededField> fields, std::initializer_list<NeededRoot> roots,
+             std::vector<std::string>& disabled) {
+  const auto found = descriptor.contracts.find(contract);
+  if (found == descriptor.contracts.end()) {
+    disabled.push_back(fmt::format("contract {} is not exported: {} off", contract, loss));
+    return false;
+  }
+  if (found->second != known) {
+    disabled.push_back(
+        fmt::format("contract {} is version {}, this stacktide knows {}: {} off", contract, found->second, known, loss));
+    return false;
+  }
+  for (const auto& [name, field] : fields) {
+    if (field) continue;
+    disabled.push_back(fmt::format("{} is not exported: {} off", name, loss));
+    return false;
+  }
+  for (const auto& [name, type] : roots) {
+    const auto* root = descriptor.root(name);
+    if (root != nullptr && root->type != STACKTIDE_NO_TYPE && descriptor.types[root->type].name == type) continue;
+    disabled.push_back(fmt::format("root {} of type {} is not exported: {} off", name, type, loss));
+    return false;
+  }
+  return true;
+}
+
+std::uint32_t known_version(std::string_view contract) {
+#define STACKTIDE_KNOWN(name, version) \
+  if (contract == #name) return version;
+  STACKTIDE_CONTRACTS(STACKTIDE_KNOWN)
+#undef STACKTIDE_KNOWN
+  return 0;
+}
+
+}  // namespace
+
+Layout make_layout(const Descriptor& descriptor) {
+  Layout layout;
+  Resolver resolver(descriptor);
+#define STACKTIDE_RESOLVE(type, name, kind) resolver.resolve(#type, #name, STACKTIDE_KIND_##kind, layout.type.name);
+  STACKTIDE_FIELDS(STACKTIDE_RESOLVE)
+#undef STACKTIDE_RESOLVE
+#define STACKTIDE_SIZE(type) layout.type.record_size = resolver.size_of(#type);
+  STACKTIDE_TYPES(STACKTIDE_SIZE)
+#undef STACKTIDE_SIZE
+
+#define STACKTIDE_NEED(type, name) \
+  NeededField { #type "." #name, layout.type.name }
+  const auto decide = [&](const char* contract, const char* loss, std::initializer_list<NeededField> fields,
+                          std::initializer_list<NeededRoot> roots) {
+    return feature(descriptor, contract, known_version(contract), loss, fields, roots, layout.disabled);
+  };
+  layout.goroutines =
+      decide("goroutines", "the list of goroutines is",
+             {STACKTIDE_NEED(slab, address), STACKTIDE_NEED(slab, used), STACKTIDE_NEED(goroutine, id),
+              STACKTIDE_NEED(goroutine, status), STACKTIDE_NEED(goroutine, stack_lo), STACKTIDE_NEED(goroutine, stack_hi)},
+             {{"goroutine_slabs", "slab"}});
+  layout.saved_context = decide("saved_context", "backtraces of parked goroutines are",
+                                {STACKTIDE_NEED(goroutine, sp), STACKTIDE_NEED(goroutine, pc)}, {});
+  layout.segments = decide("segments", "older stack segments are",
+                           {STACKTIDE_NEED(goroutine, segments), STACKTIDE_NEED(segment, lo), STACKTIDE_NEED(segment, hi),
+                            STACKTIDE_NEED(segment, previous)},
+                           {});
+  layout.scheduler_on =
+      decide("scheduler", "sched and the registers of running goroutines are",
+             {STACKTIDE_NEED(m, id), STACKTIDE_NEED(p, id)}, {{"ms", "m"}, {"ps", "p"}, {"scheduler", "scheduler"}});
+  layout.events =
+      decide("events", "history is",
+             {STACKTIDE_NEED(event, time), STACKTIDE_NEED(event, goroutine), STACKTIDE_NEED(event, kind),
+              STACKTIDE_NEED(event, old_size), STACKTIDE_NEED(event, new_size), STACKTIDE_NEED(event_ring, records),
+              STACKTIDE_NEED(event_ring, capacity), STACKTIDE_NEED(event_ring, count)},
+             {{"event_rings", "event_ring"}});
+#undef STACKTIDE_NEED
+  for (auto& line : resolver.missing_lines()) layout.disabled.push_back(std::move(line));
+  return layout;
+}
+
+const EnumTexts* enum_texts(const Descriptor& descriptor, std::string_view type, std::string_view field) {
+  auto found = descriptor.enums.find(fmt::format("{}_{}", type, field));
+  if (found == descriptor.enums.end()) found = descriptor.enums.find(field);
+  return found == descriptor.enums.end() ? nullptr : &found->second;
+}
+
+}  // namespace stacktide
