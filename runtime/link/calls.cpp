@@ -1,0 +1,150 @@
+#include "calls.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+
+namespace stacktide::link {
+namespace {
+
+struct Refusal {
+  std::string_view symbol;
+  std::string_view why;
+};
+
+constexpr std::string_view kJumps =
+    "it saves a stack that may move or go; throw an exception, or move the code out of the goroutine target";
+constexpr std::string_view kContexts =
+    "it switches stacks behind the runtime's back; use goroutines, or move the code out of the goroutine target";
+constexpr std::string_view kProfile = "compile goroutine code without -pg, which calls it before the stack check";
+
+constexpr std::array kRefused = {
+    Refusal{"setjmp", kJumps},
+    Refusal{"_setjmp", kJumps},
+    Refusal{"__sigsetjmp", kJumps},
+    Refusal{"sigsetjmp", kJumps},
+    Refusal{"longjmp", kJumps},
+    Refusal{"_longjmp", kJumps},
+    Refusal{"siglongjmp", kJumps},
+    Refusal{"__longjmp_chk", kJumps},
+    Refusal{"getcontext", kContexts},
+    Refusal{"setcontext", kContexts},
+    Refusal{"swapcontext", kContexts},
+    Refusal{"makecontext", kContexts},
+    Refusal{"vfork", "the child would run on its parent's frame; use posix_spawn"},
+    Refusal{"__vfork", "the child would run on its parent's frame; use posix_spawn"},
+    Refusal{"__morestack_allocate_stack_space",
+            "alloca and variable-length arrays have no stack check; use a fixed size or a std::vector"},
+    Refusal{"mcount", kProfile},
+    Refusal{"_mcount", kProfile},
+    Refusal{"__fentry__", kProfile},
+};
+
+// Called in the code that the compiler makes for every function, or made to be called on any stack.
+bool is_exempt(std::string_view symbol) {
+  return symbol.starts_with("__morestack") || symbol.starts_with("stacktide_") ||
+         symbol.starts_with("__x86_indirect_thunk_") || symbol.starts_with("__x86_return_thunk") ||
+         symbol.starts_with("__tsan_") || symbol == "__tls_get_addr";
+}
+
+// Names that the assembler and -Wl,--wrap= take as they are.
+bool is_plain_name(std::string_view symbol) {
+  return std::ranges::all_of(symbol, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '$';
+  });
+}
+
+// Is this relocation the operand of a call or jump? GOT forms are `call *foo@GOTPCREL(%rip)` and its jump.
+bool is_branch(const Elf64_Rela& relocation, Bytes code) {
+  const auto byte_before = [&](std::uint64_t distance) -> int {
+    if (relocation.r_offset < distance || relocation.r_offset - distance >= code.size()) return -1;
+    return std::to_integer<int>(code[relocation.r_offset - distance]);
+  };
+  const int opcode = byte_before(1);
+  switch (ELF64_R_TYPE(relocation.r_info)) {
+    case R_X86_64_PLT32:
+      return true;
+    case R_X86_64_PC32:
+      return opcode == 0xe8 || opcode == 0xe9 || (byte_before(2) == 0x0f && (opcode & 0xf0) == 0x80);
+    case R_X86_64_GOTPCREL:
+    case R_X86_64_GOTPCRELX:
+      return byte_before(2) == 0xff && (opcode == 0x15 || opcode == 0x25);
+    default:
+      return false;
+  }
+}
+
+Result<void> check_call(const std::string& symbol, const std::string& caller, const Object& object) {
+  const auto complaint = [&](std::string_view why) {
+    return std::unexpected(caller + " in " + object.name() + " calls " + symbol + ": " + std::string(why));
+  };
+  const auto refusal = std::ranges::find(kRefused, symbol, &Refusal::symbol);
+  if (refusal != kRefused.end()) return complaint(refusal->why);
+  if (symbol.starts_with("__asan_"))
+    return complaint("AddressSanitizer does not follow goroutine stacks; compile goroutine code without it");
+  if (!is_exempt(symbol) && !is_plain_name(symbol))
+    return complaint("no thunk can be made for such a name (a versioned symbol?)");
+  return {};
+}
+
+Result<void> collect_from(const Object& object, const std::set<std::string, std::less<>>& defined, Calls& calls) {
+  for (const Elf64_Shdr& section : object.sections()) {
+    if (section.sh_type != SHT_RELA || section.sh_entsize != sizeof(Elf64_Rela)) continue;
+    if (section.sh_info >= object.sections().size())
+      return std::unexpected(object.name() + ": damaged object file: relocations");
+    const Elf64_Shdr& target = object.sections()[section.sh_info];
+    if ((target.sh_flags & SHF_EXECINSTR) == 0) continue;
+    const Bytes code = object.contents(target);
+    const Bytes table = object.contents(section);
+    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
+      Elf64_Rela relocation;
+      std::memcpy(&relocation, table.data() + at, sizeof(relocation));
+      const std::uint64_t index = ELF64_R_SYM(relocation.r_info);
+      if (index < object.first_global()) continue;
+      if (index >= object.symbol_count()) return std::unexpected(object.name() + ": damaged object file: relocations");
+      const Symbol symbol = object.symbol(index);
+      if (symbol.defined || symbol.name.empty() || !is_branch(relocation, code)) continue;
+      if (defined.contains(symbol.name)) continue;
+      auto known = calls.find(symbol.name);
+      if (known == calls.end()) {
+        const std::string name(symbol.name);
+        const std::string caller = object.function_at(section.sh_info, relocation.r_offset);
+        if (auto fine = check_call(name, caller, object); !fine) return fine;
+        if (is_exempt(name)) continue;
+        known = calls.emplace(name, Call{caller, object.name()}).first;
+      }
+      known->second.weak = known->second.weak && symbol.weak;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+bool is_goroutine_object(const Object& object) {
+  return object.has_section(kSplitStackNote) && !object.has_section(kRuntimeNote);
+}
+
+void add_definitions(const Object& object, std::set<std::string, std::less<>>& defined) {
+  for (std::size_t i = object.first_global(); i < object.symbol_count(); ++i) {
+    const Symbol symbol = object.symbol(i);
+    if (symbol.defined && !symbol.name.empty()) defined.emplace(symbol.name);
+  }
+}
+
+Result<Calls> collect_calls(const std::vector<Object>& goroutine_objects,
+                            const std::set<std::string, std::less<>>& defined) {
+  Calls calls;
+  for (const Object& object : goroutine_objects) {
+    if (object.has_section_prefix(".gnu.lto_")) {
+      return std::unexpected(
+          object.name() +
+          ": goroutine code compiled with -flto has its calls made after this step; compile it with -fno-lto");
+    }
+    if (auto done = collect_from(object, defined, calls); !done) return std::unexpected(done.error());
+  }
+  return calls;
+}
+
+}  // namespace stacktide::link

@@ -1,0 +1,45 @@
+// Which functions goroutine code calls that are not goroutine code themselves: the ones that need a thunk.
+//
+// Concept. A symbol is called if a relocation of an executable section against it belongs to a call or a jump. Symbols that
+// are only addressed (data, or functions passed as pointers) are left alone: --wrap would move data, and a call through a
+// pointer passes the indirect-branch thunks of the runtime, which look at the target when it is known. Invariant: a symbol
+// that any goroutine object or the runtime defines is never listed.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "object.h"
+
+namespace stacktide::link {
+
+// Section that GCC emits for -fsplit-stack; assembly carries it too.
+inline constexpr std::string_view kSplitStackNote = ".note.GNU-split-stack";
+// Marks the runtime's own objects: their functions switch stacks by themselves.
+inline constexpr std::string_view kRuntimeNote = ".note.stacktide.runtime";
+// Marks code whose frames may be moved; <stacktide/movable.h> emits it.
+inline constexpr std::string_view kMovableNote = ".note.stacktide.movable";
+
+// Goroutine code has stack checks and is not the runtime.
+bool is_goroutine_object(const Object& object);
+
+struct Call {
+  std::string caller;  // demangled, of the first call seen
+  std::string object;
+  bool weak = true;  // every reference is weak, so the symbol may be absent from the program
+};
+
+// By symbol, so that thunks come in a stable order. std::less<> for look-ups by view.
+using Calls = std::map<std::string, Call, std::less<>>;
+
+// Adds the names that `object` defines for others.
+void add_definitions(const Object& object, std::set<std::string, std::less<>>& defined);
+
+// The calls of goroutine objects to symbols outside `defined`. An error names the first call that cannot be carried to
+// another stack (setjmp, vfork, alloca, ...), who makes it, and what to do instead.
+Result<Calls> collect_calls(const std::vector<Object>& goroutine_objects, const std::set<std::string, std::less<>>& defined);
+
+}  // namespace stacktide::link

@@ -1,0 +1,75 @@
+// stacktide-link: the linker launcher of goroutine targets.
+//
+// It is given a whole link command and runs it, changed in what goroutine code needs: thunks that carry library calls to the
+// system stack, goroutine objects first, movable code in a section of its own. A command without goroutine code is run
+// as it is. The exit status is the linker's.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "plan.h"
+#include "process.h"
+#include "signature.h"
+
+namespace {
+
+constexpr const char* kHelp =
+    R"(usage: stacktide-link [--stacktide-verbose] COMPILER [ARGUMENT...]
+
+Links a program that has goroutine code. COMPILER and its arguments are the link command as it would be
+without stacktide; CMake puts stacktide-link before it for targets of stacktide_goroutines().
+
+  --stacktide-verbose  print the library functions that get a thunk, and the command that is run
+  --help               print this text
+
+Thunks and copies of objects are kept in OUTPUT.stacktide/ beside the program; it may be deleted.
+Exit status: the linker's; 1 if goroutine code cannot be linked, with the reason on standard error.
+)";
+
+int fail(const std::string& reason) {
+  std::fprintf(stderr, "stacktide-link: %s\n", reason.c_str());
+  return 1;
+}
+
+void print_plan(const stacktide::link::Plan& plan) {
+  using stacktide::link::Arguments;
+  if (plan.plain) {
+    std::fprintf(stderr, "stacktide-link: no goroutine code, the command is run as it is\n");
+    return;
+  }
+  for (const std::string& name : plan.movable) std::fprintf(stderr, "stacktide-link: movable %s\n", name.c_str());
+  for (const std::string& name : plan.pinned) std::fprintf(stderr, "stacktide-link: pinned %s\n", name.c_str());
+  for (const auto& [symbol, call] : plan.calls) {
+    const bool narrow = stacktide::link::arguments_of(symbol) == Arguments::narrow;
+    std::fprintf(stderr, "stacktide-link: wrap %s %s (%s)\n", narrow ? "narrow" : "wide", symbol.c_str(),
+                 stacktide::link::demangle(symbol).c_str());
+  }
+  std::string command;
+  for (const std::string& word : plan.command) command += " " + word;
+  std::fprintf(stderr, "stacktide-link: run%s\n", command.c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto line = stacktide::link::parse_command_line(arguments);
+  if (!line) return fail(line.error());
+  if (line->help) {
+    std::fputs(kHelp, stdout);
+    return 0;
+  }
+  const auto plan = stacktide::link::make_plan(*line);
+  if (!plan) return fail(plan.error());
+  if (line->verbose) print_plan(*plan);
+  if (!plan->plain) return fail(stacktide::link::replace_process(plan->command));
+  // As given, response files and all; only our own options are left out.
+  std::size_t first = 0;
+  while (first < arguments.size() && arguments[first].starts_with('-')) ++first;
+  const std::vector<std::string> command(arguments.begin() + static_cast<std::ptrdiff_t>(first), arguments.end());
+  if (!plan->unlinkable) return fail(stacktide::link::replace_process(command));
+  // Should it succeed now, its output would lack thunks: it must not pass for a program.
+  const auto status = stacktide::link::run_command(command);
+  if (!status) return fail(status.error());
+  return *status != 0 ? *status : fail("the link failed when it was tried and now did not; run it again");
+}

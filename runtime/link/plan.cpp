@@ -1,0 +1,240 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <optional>
+#include <system_error>
+
+#include "movable.h"
+#include "probe.h"
+#include "thunks.h"
+
+namespace stacktide::link {
+namespace {
+
+namespace fs = std::filesystem;
+using Names = std::set<std::string, std::less<>>;
+
+// A goroutine object of the link, given by itself or as a member of an archive.
+struct Input {
+  Object object;
+  std::size_t word;    // index of the object or archive
+  std::string member;  // "" for an object
+};
+
+struct Inputs {
+  std::vector<MappedFile> files;  // what the objects point into
+  std::vector<Input> goroutine;
+  Names runtime;  // defined by the runtime
+};
+
+bool holds_relocatable(const Member& member) { return is_relocatable_elf(member.bytes); }
+
+Result<void> add_object(Bytes bytes, std::string name, std::size_t word, std::string member, Inputs& inputs) {
+  auto object = Object::parse(bytes, std::move(name));
+  if (!object) return std::unexpected(object.error());
+  if (object->has_section(kRuntimeNote)) add_definitions(*object, inputs.runtime);
+  else if (is_goroutine_object(*object)) inputs.goroutine.push_back({std::move(*object), word, std::move(member)});
+  return {};
+}
+
+Result<Inputs> read_inputs(const CommandLine& line) {
+  Inputs inputs;
+  for (std::size_t i = 0; i < line.words.size(); ++i) {
+    const Word& word = line.words[i];
+    if (word.kind == Word::Kind::option) continue;
+    auto file = MappedFile::open(word.path);
+    if (!file) return std::unexpected(file.error());
+    const Bytes bytes = file->bytes();
+    inputs.files.push_back(std::move(*file));
+    if (word.kind == Word::Kind::object) {
+      if (auto done = add_object(bytes, word.path.string(), i, {}, inputs); !done) return std::unexpected(done.error());
+      continue;
+    }
+    const auto members = archive_members(bytes, word.path, inputs.files);
+    if (!members) return std::unexpected(members.error());
+    for (const Member& member : *members) {
+      if (!holds_relocatable(member)) continue;
+      const std::string name = word.path.string() + "(" + member.name + ")";
+      if (auto done = add_object(member.bytes, name, i, member.name, inputs); !done) return std::unexpected(done.error());
+    }
+  }
+  return inputs;
+}
+
+bool is_taken(const Input& input, const CommandLine& line, const ProbeAnswer& answer) {
+  const Word& word = line.words[input.word];
+  if (input.member.empty() || word.whole_archive) return true;
+  std::error_code ignored;
+  const fs::path archive = fs::weakly_canonical(word.path, ignored);
+  if (answer.files.contains(fs::weakly_canonical(word.path.parent_path() / input.member, ignored).string())) return true;
+  const auto members = answer.members.find(archive);
+  return members != answer.members.end() && members->second.contains(input.member);
+}
+
+// Objects, and archives in a --whole-archive region, are linked in any case; of other archives the linker takes what it
+// needs.
+bool asks_for_archive_members(const Inputs& inputs, const CommandLine& line) {
+  return std::ranges::any_of(
+      inputs.goroutine, [&](const Input& input) { return !input.member.empty() && !line.words[input.word].whole_archive; });
+}
+
+Result<Calls> calls_of(const Inputs& inputs) {
+  std::vector<Object> objects;
+  Names defined = inputs.runtime;
+  for (const Input& input : inputs.goroutine) {
+    objects.push_back(input.object);
+    add_definitions(input.object, defined);
+  }
+  return collect_calls(objects, defined);
+}
+
+// The symbols that the user wraps: theirs come first, and the two cannot be combined.
+Result<void> check_user_wraps(const CommandLine& line, const Calls& calls) {
+  for (const std::string& symbol : line.wrapped) {
+    if (!calls.contains(symbol)) continue;
+    return std::unexpected("--wrap=" + symbol + " cannot be used in a goroutine program, whose calls of " + symbol +
+                           " are wrapped already (" + calls.find(symbol)->second.caller + " calls it)");
+  }
+  return {};
+}
+
+// A file name for a copy, unique by its number and telling by its end.
+std::string copy_name(std::size_t number, const Input& input, const Word& word) {
+  const std::string base = input.member.empty() ? word.path.filename().string() : fs::path(input.member).filename().string();
+  return std::to_string(number) + "." + base;
+}
+
+class Writer {
+ public:
+  Writer(const CommandLine& line, fs::path directory) : line_(line), directory_(std::move(directory)) {}
+
+  // Paths of the goroutine objects as they are linked: movable ones rewritten, archive members extracted.
+  Result<void> place_goroutine_objects(const Inputs& inputs, Plan& plan) {
+    std::vector<std::string> pinned;
+    for (std::size_t i = 0; i < inputs.goroutine.size(); ++i) {
+      const Input& input = inputs.goroutine[i];
+      const Word& word = line_.words[input.word];
+      const bool movable = input.object.has_section(kMovableNote);
+      (movable ? plan.movable : plan.pinned).push_back(input.object.name());
+      if (!movable && input.member.empty()) {
+        pinned.push_back(word.text);
+        continue;
+      }
+      std::string contents;
+      if (movable) {
+        auto renamed = with_movable_sections(input.object);
+        if (!renamed) return std::unexpected(renamed.error());
+        contents = std::move(*renamed);
+      } else {
+        const Bytes bytes = input.object.bytes();
+        contents.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      }
+      const fs::path path = directory_ / copy_name(i, input, word);
+      if (auto done = write_if_changed(path, contents); !done) return std::unexpected(done.error());
+      (movable ? first_ : pinned).push_back(path.string());
+    }
+    first_.insert(first_.end(), pinned.begin(), pinned.end());
+    return {};
+  }
+
+  Result<void> write_command(const Inputs& inputs, const fs::path& thunks, Plan& plan) {
+    const fs::path wraps = directory_ / "wrap.rsp";
+    if (auto done = write_if_changed(wraps, wrap_options(plan.calls)); !done) return std::unexpected(done.error());
+    plan.command = {line_.driver};
+    bool placed = false;
+    for (std::size_t i = 0; i < line_.words.size(); ++i) {
+      const Word& word = line_.words[i];
+      if (word.kind != Word::Kind::option && !placed) {
+        plan.command.insert(plan.command.end(), first_.begin(), first_.end());
+        plan.command.push_back(thunks.string());
+        placed = true;
+      }
+      const bool ours = std::ranges::any_of(inputs.goroutine, [&](const Input& input) { return input.word == i; });
+      if (!ours || (word.kind == Word::Kind::archive && !word.whole_archive)) plan.command.push_back(word.text);
+      else if (word.kind == Word::Kind::archive) {
+        if (auto done = spread_rest(inputs, i, plan.command); !done) return done;
+      }
+    }
+    for (const char* option : {"-Wl,-z,now", "-Wl,--export-dynamic-symbol=__morestack"}) plan.command.emplace_back(option);
+    plan.command.push_back("@" + wraps.string());
+    return {};
+  }
+
+ private:
+  // The members of a whole archive that are not goroutine code: the archive itself would bring the others a second time.
+  Result<void> spread_rest(const Inputs& inputs, std::size_t word, std::vector<std::string>& command) {
+    std::vector<MappedFile> files;
+    auto archive = MappedFile::open(line_.words[word].path);
+    if (!archive) return std::unexpected(archive.error());
+    const auto members = archive_members(archive->bytes(), line_.words[word].path, files);
+    if (!members) return std::unexpected(members.error());
+    for (std::size_t i = 0; i < members->size(); ++i) {
+      const Member& member = (*members)[i];
+      const bool ours = std::ranges::any_of(
+          inputs.goroutine, [&](const Input& input) { return input.word == word && input.member == member.name; });
+      if (ours || !holds_relocatable(member)) continue;
+      const fs::path path = directory_ / ("whole" + std::to_string(word) + "." + std::to_string(i) + "." +
+                                          fs::path(member.name).filename().string());
+      const std::string_view contents(reinterpret_cast<const char*>(member.bytes.data()), member.bytes.size());
+      if (auto done = write_if_changed(path, contents); !done) return std::unexpected(done.error());
+      command.push_back(path.string());
+    }
+    return {};
+  }
+
+  const CommandLine& line_;
+  fs::path directory_;
+  std::vector<std::string> first_;
+};
+
+}  // namespace
+
+Result<Plan> make_plan(const CommandLine& line) {
+  Plan plan;
+  plan.plain = true;
+  if (!line.links) return plan;
+  auto inputs = read_inputs(line);
+  if (!inputs) return std::unexpected(inputs.error());
+  if (inputs->goroutine.empty()) return plan;
+  auto calls = calls_of(*inputs);
+  if (!calls) return std::unexpected(calls.error());
+
+  const fs::path directory = fs::path(line.output.string() + ".stacktide");
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) return std::unexpected(directory.string() + ": " + error.message());
+
+  std::vector<std::string> weak;
+  for (const auto& [symbol, call] : *calls) {
+    if (call.weak) weak.push_back(symbol);
+  }
+  if (!weak.empty() || asks_for_archive_members(*inputs, line)) {
+    const auto answer = probe(line, weak, directory);
+    if (!answer) return std::unexpected(answer.error());
+    if (!*answer) {
+      plan.unlinkable = true;
+      return plan;
+    }
+    std::erase_if(inputs->goroutine, [&](const Input& input) { return !is_taken(input, line, **answer); });
+    if (inputs->goroutine.empty()) return plan;
+    calls = calls_of(*inputs);
+    if (!calls) return std::unexpected(calls.error());
+    std::erase_if(*calls, [&](const auto& entry) { return entry.second.weak && !(*answer)->defined.contains(entry.first); });
+  }
+  plan.plain = false;
+  if (line.shared) {
+    return std::unexpected(inputs->goroutine.front().object.name() +
+                           ": goroutine code in a shared library is not supported: link it into the executable");
+  }
+  if (auto fine = check_user_wraps(line, *calls); !fine) return std::unexpected(fine.error());
+  plan.calls = std::move(*calls);
+
+  Writer writer(line, directory);
+  if (auto done = writer.place_goroutine_objects(*inputs, plan); !done) return std::unexpected(done.error());
+  const auto thunks = assemble_thunks(line.driver, directory, thunk_assembly(plan.calls));
+  if (!thunks) return std::unexpected(thunks.error());
+  if (auto done = writer.write_command(*inputs, *thunks, plan); !done) return std::unexpected(done.error());
+  return plan;
+}
+
+}  // namespace stacktide::link

@@ -1,0 +1,30 @@
+// The thunks that carry direct library calls to the thread's system stack.
+//
+// Concept. `--wrap=SYM` turns each call of SYM into one of __wrap_SYM, the thunk, which loads the real function's address
+// and jumps to the runtime. The thunk reaches it through the GOT, with -z now: the lazy resolver would want kilobytes of a
+// small stack. The thunk object carries both split-stack notes, without which gold tries to rewrite prologues that are not
+// there. The text depends on the symbols only, so an unchanged program keeps its thunk object.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "calls.h"
+
+namespace stacktide::link {
+
+// Assembly of one thunk for each call.
+std::string thunk_assembly(const Calls& calls);
+
+// One `-Wl,--wrap=SYM` a line, for the driver's @file.
+std::string wrap_options(const Calls& calls);
+
+// Writes `text` to `path` unless it holds just that. True: it was written.
+Result<bool> write_if_changed(const std::filesystem::path& path, std::string_view text);
+
+// Assembles `assembly` with `driver` to `directory`/thunks.o, unless that is up to date; returns its path.
+Result<std::filesystem::path> assemble_thunks(const std::string& driver, const std::filesystem::path& directory,
+                                              std::string_view assembly);
+
+}  // namespace stacktide::link
