@@ -69,7 +69,7 @@ class Search {
       if (segment.type != kNoteSegment || segment.file_size > kMaxNotes) continue;
       const auto bytes = image->bytes();
       if (segment.offset > bytes.size() || segment.file_size > bytes.size() - segment.offset) continue;
-      // Blocks of NT_GNU_PROPERTY are aligned to 8, all others to 4; ours has a 4-byte aligned name and payload in both.
+      // With a p_align of 8 our payload would begin at the same offset: the name ends at 22, and 24 is a multiple of both.
       notes(bytes.subspan(segment.offset, segment.file_size), 4, segment.address + module.load_bias,
             "note in file " + module.file);
     }

@@ -1,0 +1,55 @@
+#include "analyze/frames.h"
+
+#include <algorithm>
+#include <array>
+#include <ranges>
+
+namespace stacktide {
+
+bool is_runtime_frame(const Frame& frame) {
+  if (frame.module.empty()) return true;
+  // Linkage names say it exactly; a function inlined without one is known by its readable name.
+  constexpr std::array<std::string_view, 5> kPrefixes = {"stacktide_", "_ZN9stacktide", "_ZNK9stacktide", "_ZZN9stacktide",
+                                                         "_ZZNK9stacktide"};
+  const auto starts = [&](std::string_view prefix) { return frame.symbol.starts_with(prefix); };
+  if (frame.symbol == "__morestack" || std::ranges::any_of(kPrefixes, starts)) return true;
+  return frame.symbol.empty() && frame.function.starts_with("stacktide::");
+}
+
+bool is_system_frame(const Frame& frame) {
+  if (frame.file.starts_with("/usr/include/") || frame.file.starts_with("/usr/lib/gcc/")) return true;
+  constexpr std::array<std::string_view, 8> kLibraries = {"libc.so",       "libstdc++.so", "libgcc_s.so", "libm.so",
+                                                          "libpthread.so", "ld-linux",     "linux-vdso",  "[vdso]"};
+  const auto name = base_name(frame.module);
+  return std::ranges::any_of(kLibraries, [&](std::string_view library) { return name.starts_with(library); });
+}
+
+namespace {
+
+// `frames` in the order of preference.
+template <class Range>
+const Frame* first_user_frame(Range&& frames) {
+  const Frame* named = nullptr;
+  for (const Frame& frame : frames) {
+    if (is_runtime_frame(frame)) continue;
+    if (!is_system_frame(frame)) return &frame;
+    if (named == nullptr && !frame.function.empty()) named = &frame;
+  }
+  return named;
+}
+
+}  // namespace
+
+const Frame* innermost_user_frame(std::span<const Frame> frames) { return first_user_frame(frames); }
+const Frame* outermost_user_frame(std::span<const Frame> frames) { return first_user_frame(std::views::reverse(frames)); }
+
+const std::string& state_of(const Goroutine& goroutine) {
+  return goroutine.wait_reason.empty() ? goroutine.status : goroutine.wait_reason;
+}
+
+std::string_view base_name(std::string_view path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+}  // namespace stacktide

@@ -1,0 +1,27 @@
+// Which frames are the user's: what a list shows of a goroutine is the innermost function that its author wrote.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "stacktide/core/snapshot.h"
+
+namespace stacktide {
+
+// Belongs to the goroutine runtime: __morestack, stacktide_*, namespace stacktide, or code of no module.
+bool is_runtime_frame(const Frame& frame);
+// Belongs to the C or C++ library or to another part of the system.
+bool is_system_frame(const Frame& frame);
+// The innermost frame that is neither; when there is none the innermost that is not the runtime's and has a name; nullptr
+// without one.
+const Frame* innermost_user_frame(std::span<const Frame> frames);
+// The outermost such frame.
+const Frame* outermost_user_frame(std::span<const Frame> frames);
+
+// "chan receive" for a waiting goroutine, else its status.
+const std::string& state_of(const Goroutine& goroutine);
+// The last component of a path.
+std::string_view base_name(std::string_view path);
+
+}  // namespace stacktide

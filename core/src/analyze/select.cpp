@@ -1,0 +1,127 @@
+#include "analyze/select.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <regex.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "analyze/stack_report.h"
+
+namespace stacktide {
+namespace {
+
+constexpr std::array<std::string_view, 22> kFields = {
+    "id",   "status",     "wait_reason",  "function",   "file",   "line",       "entry",   "label",
+    "size", "used",       "headroom",     "high_water", "grows",  "links",      "shrinks", "system",
+    "m",    "hot_splits", "bytes_copied", "wait_ns",    "parent", "guard_state"};
+
+// glibc's matcher: no exceptions, and no recursion per character as in std::regex, which a long symbol would exhaust.
+class Pattern {
+ public:
+  static Result<Pattern> compile(const std::string& text) {
+    auto regex = std::make_unique<regex_t>();
+    if (const int code = regcomp(regex.get(), text.c_str(), REG_EXTENDED | REG_NOSUB); code != 0) {
+      std::array<char, 128> why{};
+      regerror(code, regex.get(), why.data(), why.size());
+      return fail(ErrorCode::usage, fmt::format("bad pattern '{}': {}", text, why.data()));
+    }
+    return Pattern(regex.release());
+  }
+  bool matches(const std::string& text) const { return regexec(regex_.get(), text.c_str(), 0, nullptr, 0) == 0; }
+
+ private:
+  struct Free {
+    void operator()(regex_t* regex) const {
+      regfree(regex);
+      delete regex;
+    }
+  };
+  explicit Pattern(regex_t* regex) : regex_(regex) {}
+  std::unique_ptr<regex_t, Free> regex_;
+};
+
+FieldValue of(std::uint64_t value) { return {fmt::format("{}", value), static_cast<std::int64_t>(value)}; }
+
+Result<std::string> known_field(std::string_view name) {
+  std::string field(name);
+  std::ranges::replace(field, '-', '_');
+  if (std::ranges::find(kFields, field) != kFields.end()) return field;
+  return fail(ErrorCode::usage, fmt::format("no field '{}': there are {}", name, fmt::join(kFields, ", ")));
+}
+
+}  // namespace
+
+std::span<const std::string_view> field_names() { return kFields; }
+
+bool is_located_field(std::string_view name) {
+  return name == "function" || name == "file" || name == "line" || name == "entry";
+}
+
+std::optional<FieldValue> field_of(const Goroutine& g, std::string_view name) {
+  if (name == "id") return of(g.id);
+  if (name == "status") return FieldValue{g.status, {}};
+  if (name == "wait_reason") return FieldValue{g.wait_reason, {}};
+  if (name == "function") return FieldValue{g.function, {}};
+  if (name == "file") return FieldValue{g.file, {}};
+  if (name == "line") return of(g.line);
+  if (name == "entry") return FieldValue{g.entry, {}};
+  if (name == "label") return FieldValue{g.label, {}};
+  if (name == "size") return of(g.stack.size);
+  if (name == "used") return of(g.stack.used);
+  if (name == "headroom") return FieldValue{fmt::format("{}", g.stack.headroom), g.stack.headroom};
+  if (name == "high_water") return of(g.stack.high_water);
+  if (name == "grows") return of(g.grows);
+  if (name == "links") return of(g.links);
+  if (name == "shrinks") return of(g.shrinks);
+  if (name == "hot_splits") return of(g.hot_splits);
+  if (name == "bytes_copied") return of(g.bytes_copied);
+  if (name == "system") return of(g.system ? 1 : 0);
+  if (name == "m") return g.has_m ? of(g.m) : FieldValue{"", -1};
+  if (name == "wait_ns") return of(static_cast<std::uint64_t>(g.wait_ns.value_or(0)));
+  if (name == "parent") return of(g.parent);
+  if (name == "guard_state") return FieldValue{guard_state_name(g.stack.guard_state), {}};
+  return std::nullopt;
+}
+
+Result<Condition> parse_condition(std::string_view text, bool negated) {
+  const auto equals = text.find('=');
+  if (equals == std::string_view::npos) return fail(ErrorCode::usage, fmt::format("'{}' is not field=pattern", text));
+  return Condition{STACKTIDE_TRY(known_field(text.substr(0, equals))), std::string(text.substr(equals + 1)), negated};
+}
+
+Result<std::vector<Goroutine*>> select(std::vector<Goroutine>& goroutines, const Selection& selection) {
+  std::vector<Pattern> patterns;
+  for (const auto& condition : selection.conditions) patterns.push_back(STACKTIDE_TRY(Pattern::compile(condition.pattern)));
+  const auto wanted = [&](const Goroutine& g) {
+    if ((selection.users_only && g.system) || (selection.system_only && !g.system)) return false;
+    for (std::size_t i = 0; i < patterns.size(); ++i) {
+      const auto value = field_of(g, selection.conditions[i].field);
+      if (!value || patterns[i].matches(value->text) == selection.conditions[i].negated) return false;
+    }
+    return true;
+  };
+  std::vector<Goroutine*> rows;
+  for (auto& g : goroutines) {
+    if (wanted(g)) rows.push_back(&g);
+  }
+  if (selection.sort.empty()) return rows;
+
+  const bool descending = selection.sort.starts_with('-');
+  const auto field = STACKTIDE_TRY(known_field(std::string_view(selection.sort).substr(descending ? 1 : 0)));
+  std::vector<std::pair<FieldValue, Goroutine*>> keyed;
+  keyed.reserve(rows.size());
+  for (auto* g : rows) keyed.emplace_back(field_of(*g, field).value_or(FieldValue{}), g);
+  const auto less = [](const FieldValue& a, const FieldValue& b) {
+    return a.number && b.number ? *a.number < *b.number : a.text < b.text;
+  };
+  std::ranges::stable_sort(
+      keyed, [&](const FieldValue& a, const FieldValue& b) { return descending ? less(b, a) : less(a, b); },
+      [](const auto& pair) -> const FieldValue& { return pair.first; });
+  std::ranges::transform(keyed, rows.begin(), [](const auto& pair) { return pair.second; });
+  return rows;
+}
+
+}  // namespace stacktide

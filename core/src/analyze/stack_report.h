@@ -1,0 +1,24 @@
+// What a goroutine's stack will do next, in words: at the next check, and when the monitor looks for stacks to shrink.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "stacktide/core/snapshot.h"
+
+namespace stacktide {
+
+struct StackReport {
+  std::string next_check;
+  bool will_shrink = false;
+  std::string shrink;  // "yes, to 2048 bytes: 312 of 4096 are used", "no: ..."
+};
+
+StackReport report_stack(const Goroutine& goroutine, const Snapshot& snapshot);
+
+// A constant of the runtime's, or `otherwise`.
+std::int64_t constant_of(const Snapshot& snapshot, const std::string& name, std::int64_t otherwise);
+// "armed", "preempt", "force_move", "none", "corrupt".
+const char* guard_state_name(GuardState state);
+
+}  // namespace stacktide

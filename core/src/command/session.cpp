@@ -1,0 +1,276 @@
+// The session: a target that stands still, and what was learnt of it so far.
+//
+// Concept. Each part is made on first use and kept: descriptor, snapshot, unwinder, symbols. Code addresses repeat by the
+// thousand in parked goroutines, so their symbolic levels are cached by address; arguments differ by frame and are not.
+//
+// Invariants. Nothing is written to the target. State hangs on the session and dies with it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+#include "analyze/event_text.h"
+#include "analyze/frames.h"
+#include "base/printable.h"
+#include "command/session_access.h"
+#include "producers/find.h"
+#include "stacktide/abi.h"
+#include "stacktide/core/command.h"
+#include "unwind/unwinder.h"
+#include "walk/walker.h"
+
+namespace stacktide {
+namespace {
+
+constexpr std::size_t kMaxFrames = 10'000;
+// Enough to leave the runtime's park and channel functions for the user's.
+constexpr std::size_t kShallowFrames = 12;
+
+void make_printable(std::vector<Frame>& frames) {
+  for (auto& frame : frames) {
+    frame.runtime = is_runtime_frame(frame);
+    for (auto* text : {&frame.function, &frame.symbol, &frame.args, &frame.file, &frame.module}) *text = printable(*text);
+  }
+}
+
+}  // namespace
+
+struct Session::State {
+  explicit State(std::unique_ptr<Target> owned) : target(std::move(owned)) {}
+
+  std::unique_ptr<Target> target;
+  ImageCache images;
+  std::optional<Unwinder> unwinder_;
+  std::optional<Symbolizer> symbolizer_;
+  std::optional<Result<FoundDescriptor>> found_;
+  Layout layout;
+  std::optional<Result<Snapshot>> snapshot_;
+  std::map<std::pair<Address, bool>, std::vector<Frame>> levels;
+
+  Unwinder& unwinder() {
+    if (!unwinder_) unwinder_.emplace(target->memory(), target->modules(), images);
+    return *unwinder_;
+  }
+
+  Symbolizer& symbolizer() {
+    if (!symbolizer_) symbolizer_.emplace(target->memory(), target->modules(), images);
+    return *symbolizer_;
+  }
+
+  Result<FoundDescriptor>& found() {
+    if (!found_) {
+      found_ = find_descriptor(*target, images, symbolizer());
+      if (*found_) layout = make_layout((*found_)->descriptor);
+    }
+    return *found_;
+  }
+
+  Result<Snapshot>& snapshot() {
+    if (!snapshot_) {
+      if (auto& descriptor = found(); !descriptor) {
+        snapshot_ = std::unexpected(descriptor.error());
+      } else {
+        snapshot_ = walk(*target, descriptor->descriptor, layout);
+        (*snapshot_)->runtime.producer = printable(descriptor->producer);
+      }
+    }
+    return *snapshot_;
+  }
+
+  const std::vector<Frame>& symbolize(Address pc, bool exact) {
+    const auto key = std::pair(pc, exact);
+    const auto found = levels.find(key);
+    if (found != levels.end()) return found->second;
+    auto frames = symbolizer().symbolize(pc, exact);
+    make_printable(frames);
+    return levels.emplace(key, std::move(frames)).first->second;
+  }
+
+  // Where a goroutine that runs a library call on the thread's own stack left the goroutine stack: the first frame whose
+  // caller lies on it.
+  static Address stack_pointer(const Stack& stack, const Unwinding& walk) {
+    for (const auto& frame : walk.frames) {
+      if (frame.cfa <= stack.lo || frame.cfa > stack.hi) continue;
+      return frame.sp >= stack.lo && frame.sp <= stack.hi ? frame.sp : frame.cfa;
+    }
+    return 0;
+  }
+
+  void find_stack_pointer(Goroutine& goroutine, const Unwinding& walk) {
+    auto& stack = goroutine.stack;
+    if (stack.sp != 0 || stack.segments.empty()) return;
+    stack.sp = stack_pointer(stack, walk);
+    stack.segments.front().sp = stack.sp;
+    measure(stack);
+  }
+
+  std::vector<Frame> frames_of(const Unwinding& walk) {
+    std::vector<Frame> frames;
+    for (const auto& frame : walk.frames) {
+      const auto& here = symbolize(frame.pc, frame.exact_pc);
+      frames.insert(frames.end(), here.begin(), here.end());
+    }
+    return frames;
+  }
+
+  // The same as innermost_user_frame(frames_of(walk)) without copying a frame. The levels stay where they are.
+  const Frame* user_frame(const Unwinding& walk) {
+    const Frame* named = nullptr;
+    for (const auto& frame : walk.frames) {
+      const auto* user = innermost_user_frame(symbolize(frame.pc, frame.exact_pc));
+      if (user == nullptr) continue;
+      if (!is_system_frame(*user)) return user;
+      if (named == nullptr) named = user;
+    }
+    return named;
+  }
+
+  static void place(Goroutine& goroutine, const Frame* frame) {
+    if (frame == nullptr) return;
+    goroutine.function = frame->function;
+    if (goroutine.function.empty()) goroutine.function = fmt::format("{}+{:#x}", base_name(frame->module), frame->offset);
+    goroutine.file = frame->file;
+    goroutine.line = frame->line;
+  }
+};
+
+Session::Session(std::unique_ptr<Target> target) : state_(std::make_unique<State>(std::move(target))) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+Target& Session::target() { return *state_->target; }
+
+Result<Snapshot*> Session::snapshot() {
+  auto& snapshot = state_->snapshot();
+  if (!snapshot) return std::unexpected(snapshot.error());
+  return &*snapshot;
+}
+
+Result<Goroutine*> Session::goroutine(std::uint64_t id) {
+  auto* snapshot = STACKTIDE_TRY(this->snapshot());
+  if (auto* found = snapshot->find(id)) return found;
+  const auto& all = snapshot->goroutines;
+  if (all.empty()) return fail(ErrorCode::no_such_goroutine, fmt::format("no goroutine {}: there are none", id));
+  return fail(ErrorCode::no_such_goroutine, fmt::format("no goroutine {}: there are {}, with ids from {} to {}", id,
+                                                        all.size(), all.front().id, all.back().id));
+}
+
+Goroutine* Session::goroutine_of_thread(std::uint64_t tid) {
+  auto& snapshot = state_->snapshot();
+  if (!snapshot || tid == 0) return nullptr;
+  const auto found = std::ranges::find_if(snapshot->goroutines, [&](const Goroutine& g) { return g.tid == tid; });
+  return found == snapshot->goroutines.end() ? nullptr : &*found;
+}
+
+Backtrace Session::backtrace(const Goroutine& goroutine) {
+  Backtrace result;
+  if (!goroutine.registers.get(Register::rip)) {
+    result.stop_reason = "its registers are not known";
+    return result;
+  }
+  auto walk = state_->unwinder().unwind(goroutine.registers, kMaxFrames);
+  for (const auto& frame : walk.frames) {
+    auto levels = state_->symbolizer().symbolize(frame);
+    make_printable(levels);
+    for (auto& level : levels) {
+      level.sp = frame.sp;
+      level.cfa = frame.cfa;
+      level.size = frame.cfa > frame.sp ? frame.cfa - frame.sp : 0;
+      result.frames.push_back(std::move(level));
+    }
+  }
+  result.complete = walk.complete;
+  result.stop_reason = std::move(walk.stop_reason);
+  return result;
+}
+
+void Session::locate(Goroutine& goroutine) {
+  if (goroutine.located) return;
+  goroutine.located = true;
+  Unwinding walk;
+  if (goroutine.registers.get(Register::rip)) walk = state_->unwinder().unwind(goroutine.registers, kMaxFrames);
+  state_->find_stack_pointer(goroutine, walk);
+  const auto frames = state_->frames_of(walk);
+  State::place(goroutine, innermost_user_frame(frames));
+  if (const auto* outermost = walk.complete ? outermost_user_frame(frames) : nullptr) {
+    goroutine.entry = outermost->function;
+  } else if (goroutine.entry_pc != 0) {
+    goroutine.entry = state_->symbolize(goroutine.entry_pc, true).back().function;
+  }
+  if (goroutine.creation_pc != 0) {
+    if (const auto* creator = innermost_user_frame(state_->symbolize(goroutine.creation_pc, false))) {
+      goroutine.created_by = creator->function;
+      goroutine.created_file = creator->file;
+      goroutine.created_line = creator->line;
+    }
+  }
+  if (goroutine.stack.pinned_pc != 0)
+    goroutine.stack.pinned_by = state_->symbolize(goroutine.stack.pinned_pc, false).back().function;
+}
+
+std::string Session::thread_name(Goroutine& goroutine) {
+  locate(goroutine);
+  auto name = fmt::format("goroutine {} [{}]", goroutine.id, state_of(goroutine));
+  if (!goroutine.entry.empty()) name += " " + goroutine.entry;
+  return name;
+}
+
+std::vector<Frame> Session::symbolize(Address pc, bool exact) { return state_->symbolize(pc, exact); }
+
+Result<Address> Session::event_hook() {
+  if (auto& found = state_->found(); !found) return std::unexpected(found.error());
+  if (const auto address = state_->symbolizer().address_of(STACKTIDE_EVENT_HOOK)) return *address;
+  return fail(ErrorCode::no_symbols, "the function " STACKTIDE_EVENT_HOOK " is not in the target's symbol tables");
+}
+
+Result<std::string> Session::describe_event(Address address, Address caller_pc) {
+  auto& found = state_->found();
+  if (!found) return std::unexpected(found.error());
+  auto event = STACKTIDE_TRY(read_event(state_->target->memory(), found->descriptor, state_->layout, address));
+  if (event.pc != 0) {
+    // The check stands in the function's own prologue, whatever is inlined there.
+    const auto& function = state_->symbolize(event.pc, false).back();
+    event.function = function.function;
+    event.file = function.file;
+    event.line = function.line;
+  }
+  const Frame* caller = nullptr;
+  if (event.pc != 0 && caller_pc != 0) {
+    const auto& levels = state_->symbolize(caller_pc, false);
+    caller = innermost_user_frame(levels);
+    if (caller == nullptr) caller = &levels.front();
+  }
+  return describe_stack_event(event, caller);
+}
+
+void SessionAccess::locate_shallow(Session& session, Goroutine& goroutine) {
+  if (goroutine.located) return;
+  auto& state = *session.state_;
+  if (!goroutine.registers.get(Register::rip)) return;
+  // A goroutine on a thread may be deep in a library, and its sp may have to be found: take all of it. There are few of
+  // them.
+  const auto limit = goroutine.registers_live ? kMaxFrames : kShallowFrames;
+  const auto walk = state.unwinder().unwind(goroutine.registers, limit);
+  state.find_stack_pointer(goroutine, walk);
+  const auto* user = state.user_frame(walk);
+  if ((user == nullptr || is_system_frame(*user)) && walk.frames.size() >= limit) {
+    user = state.user_frame(state.unwinder().unwind(goroutine.registers, kMaxFrames));
+  }
+  Session::State::place(goroutine, user);
+}
+
+Unwinding SessionAccess::unwind(Session& session, const Goroutine& goroutine) {
+  if (!goroutine.registers.get(Register::rip)) {
+    Unwinding none;
+    none.stop_reason = "its registers are not known";
+    return none;
+  }
+  return session.state_->unwinder().unwind(goroutine.registers, kMaxFrames);
+}
+
+const Layout& SessionAccess::layout(Session& session) { return session.state_->layout; }
+
+}  // namespace stacktide
