@@ -126,6 +126,14 @@ bool is_goroutine_object(const Object& object) {
   return object.has_section(kSplitStackNote) && !object.has_section(kRuntimeNote);
 }
 
+bool is_lto_goroutine_object(const Object& object) {
+  const auto options = std::ranges::find(object.sections(), std::string_view(".gnu.lto_.opts"),
+                                         [&](const Elf64_Shdr& section) { return object.section_name(section); });
+  if (options == object.sections().end()) return false;
+  const Bytes text = object.contents(*options);
+  return std::string_view(reinterpret_cast<const char*>(text.data()), text.size()).contains("'-fsplit-stack'");
+}
+
 void add_definitions(const Object& object, std::set<std::string, std::less<>>& defined) {
   for (std::size_t i = object.first_global(); i < object.symbol_count(); ++i) {
     const Symbol symbol = object.symbol(i);
@@ -137,11 +145,6 @@ Result<Calls> collect_calls(const std::vector<Object>& goroutine_objects,
                             const std::set<std::string, std::less<>>& defined) {
   Calls calls;
   for (const Object& object : goroutine_objects) {
-    if (object.has_section_prefix(".gnu.lto_")) {
-      return std::unexpected(
-          object.name() +
-          ": goroutine code compiled with -flto has its calls made after this step; compile it with -fno-lto");
-    }
     if (auto done = collect_from(object, defined, calls); !done) return std::unexpected(done.error());
   }
   return calls;

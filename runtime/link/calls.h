@@ -26,6 +26,9 @@ inline constexpr std::string_view kMovableNote = ".note.stacktide.movable";
 // Goroutine code has stack checks and is not the runtime.
 bool is_goroutine_object(const Object& object);
 
+// Goroutine code that GCC has not compiled yet: an -flto object holds no code, and no note, but the options it was given.
+bool is_lto_goroutine_object(const Object& object);
+
 struct Call {
   std::string caller;  // demangled, of the first call seen
   std::string object;

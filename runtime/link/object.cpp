@@ -116,11 +116,6 @@ bool Object::has_section(std::string_view name) const {
   return std::ranges::any_of(sections_, [&](const Elf64_Shdr& section) { return section_name(section) == name; });
 }
 
-bool Object::has_section_prefix(std::string_view prefix) const {
-  return std::ranges::any_of(sections_,
-                             [&](const Elf64_Shdr& section) { return section_name(section).starts_with(prefix); });
-}
-
 Bytes Object::contents(const Elf64_Shdr& section) const {
   if (section.sh_type == SHT_NOBITS || section.sh_type == SHT_NULL) return {};
   return slice(bytes_, section.sh_offset, section.sh_size).value_or(Bytes{});

@@ -67,7 +67,6 @@ class Object {
   std::span<const Elf64_Shdr> sections() const { return sections_; }
   std::string_view section_name(const Elf64_Shdr& section) const;
   bool has_section(std::string_view name) const;
-  bool has_section_prefix(std::string_view prefix) const;
   // The bytes of a section; empty for SHT_NOBITS.
   Bytes contents(const Elf64_Shdr& section) const;
 

@@ -32,6 +32,11 @@ bool holds_relocatable(const Member& member) { return is_relocatable_elf(member.
 Result<void> add_object(Bytes bytes, std::string name, std::size_t word, std::string member, Inputs& inputs) {
   auto object = Object::parse(bytes, std::move(name));
   if (!object) return std::unexpected(object.error());
+  if (is_lto_goroutine_object(*object)) {
+    return std::unexpected(
+        object->name() +
+        ": goroutine code compiled with -flto has its calls made after this step; compile it with -fno-lto");
+  }
   if (object->has_section(kRuntimeNote)) add_definitions(*object, inputs.runtime);
   else if (is_goroutine_object(*object)) inputs.goroutine.push_back({std::move(*object), word, std::move(member)});
   return {};
@@ -196,6 +201,10 @@ Result<Plan> make_plan(const CommandLine& line) {
   auto inputs = read_inputs(line);
   if (!inputs) return std::unexpected(inputs.error());
   if (inputs->goroutine.empty()) return plan;
+  if (line.shared) {
+    return std::unexpected(inputs->goroutine.front().object.name() +
+                           ": goroutine code in a shared library is not supported: link it into the executable");
+  }
   auto calls = calls_of(*inputs);
   if (!calls) return std::unexpected(calls.error());
 
@@ -222,10 +231,6 @@ Result<Plan> make_plan(const CommandLine& line) {
     std::erase_if(*calls, [&](const auto& entry) { return entry.second.weak && !(*answer)->defined.contains(entry.first); });
   }
   plan.plain = false;
-  if (line.shared) {
-    return std::unexpected(inputs->goroutine.front().object.name() +
-                           ": goroutine code in a shared library is not supported: link it into the executable");
-  }
   if (auto fine = check_user_wraps(line, *calls); !fine) return std::unexpected(fine.error());
   plan.calls = std::move(*calls);
 
