@@ -75,17 +75,8 @@ bool is_branch(const Elf64_Rela& relocation, Bytes code) {
   }
 }
 
-Result<void> check_call(const std::string& symbol, const std::string& caller, const Object& object) {
-  const auto complaint = [&](std::string_view why) {
-    return std::unexpected(caller + " in " + object.name() + " calls " + symbol + ": " + std::string(why));
-  };
-  const auto refusal = std::ranges::find(kRefused, symbol, &Refusal::symbol);
-  if (refusal != kRefused.end()) return complaint(refusal->why);
-  if (symbol.starts_with("__asan_"))
-    return complaint("AddressSanitizer does not follow goroutine stacks; compile goroutine code without it");
-  if (!is_exempt(symbol) && !is_plain_name(symbol))
-    return complaint("no thunk can be made for such a name (a versioned symbol?)");
-  return {};
+bool is_refused(std::string_view symbol) {
+  return std::ranges::find(kRefused, symbol, &Refusal::symbol) != kRefused.end() || symbol.starts_with("__asan_");
 }
 
 Result<void> collect_from(const Object& object, const std::set<std::string, std::less<>>& defined, Calls& calls) {
@@ -108,11 +99,9 @@ Result<void> collect_from(const Object& object, const std::set<std::string, std:
       if (defined.contains(symbol.name)) continue;
       auto known = calls.find(symbol.name);
       if (known == calls.end()) {
-        const std::string name(symbol.name);
+        if (is_exempt(symbol.name) && !is_refused(symbol.name)) continue;
         const std::string caller = object.function_at(section.sh_info, relocation.r_offset);
-        if (auto fine = check_call(name, caller, object); !fine) return fine;
-        if (is_exempt(name)) continue;
-        known = calls.emplace(name, Call{caller, object.name()}).first;
+        known = calls.emplace(std::string(symbol.name), Call{caller, object.name()}).first;
       }
       known->second.weak = known->second.weak && symbol.weak;
     }
@@ -148,6 +137,22 @@ Result<Calls> collect_calls(const std::vector<Object>& goroutine_objects,
     if (auto done = collect_from(object, defined, calls); !done) return std::unexpected(done.error());
   }
   return calls;
+}
+
+Result<void> check_calls(const Calls& calls) {
+  for (const auto& [symbol, call] : calls) {
+    const auto refusal = std::ranges::find(kRefused, symbol, &Refusal::symbol);
+    std::string_view why;
+    if (refusal != kRefused.end()) why = refusal->why;
+    else if (is_refused(symbol))
+      why = "AddressSanitizer does not follow goroutine stacks; compile goroutine code without it";
+    else if (!is_plain_name(symbol)) why = "no thunk can be made for such a name (a versioned symbol?)";
+    else continue;
+    constexpr std::size_t kReadable = 120;  // a template's name may fill a screen
+    const std::string caller = call.caller.size() <= kReadable ? call.caller : call.caller.substr(0, kReadable) + "...";
+    return std::unexpected(caller + " in " + call.object + " calls " + symbol + ": " + std::string(why));
+  }
+  return {};
 }
 
 }  // namespace stacktide::link

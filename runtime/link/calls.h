@@ -41,8 +41,11 @@ using Calls = std::map<std::string, Call, std::less<>>;
 // Adds the names that `object` defines for others.
 void add_definitions(const Object& object, std::set<std::string, std::less<>>& defined);
 
-// The calls of goroutine objects to symbols outside `defined`. An error names the first call that cannot be carried to
-// another stack (setjmp, vfork, alloca, ...), who makes it, and what to do instead.
+// The calls of goroutine objects to symbols outside `defined`.
 Result<Calls> collect_calls(const std::vector<Object>& goroutine_objects, const std::set<std::string, std::less<>>& defined);
+
+// The error names a call that cannot be carried to another stack (setjmp, vfork, alloca, ...), who makes it, and what to do
+// instead.
+Result<void> check_calls(const Calls& calls);
 
 }  // namespace stacktide::link

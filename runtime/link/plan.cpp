@@ -111,7 +111,9 @@ std::string copy_name(std::size_t number, const Input& input, const Word& word) 
 
 class Writer {
  public:
-  Writer(const CommandLine& line, fs::path directory) : line_(line), directory_(std::move(directory)) {}
+  Writer(const CommandLine& line, const Inputs& inputs, fs::path directory) : line_(line), directory_(std::move(directory)) {
+    for (const Input& input : inputs.goroutine) goroutine_words_.insert(input.word);
+  }
 
   // Paths of the goroutine objects as they are linked: movable ones rewritten, archive members extracted.
   Result<void> place_goroutine_objects(const Inputs& inputs, Plan& plan) {
@@ -135,7 +137,7 @@ class Writer {
         contents.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
       }
       const fs::path path = directory_ / copy_name(i, input, word);
-      if (auto done = write_if_changed(path, contents); !done) return std::unexpected(done.error());
+      if (auto done = write_copy(path, contents); !done) return done;
       (movable ? first_ : pinned).push_back(path.string());
     }
     first_.insert(first_.end(), pinned.begin(), pinned.end());
@@ -154,8 +156,8 @@ class Writer {
         plan.command.push_back(thunks.string());
         placed = true;
       }
-      const bool ours = std::ranges::any_of(inputs.goroutine, [&](const Input& input) { return input.word == i; });
-      if (!ours || (word.kind == Word::Kind::archive && !word.whole_archive)) plan.command.push_back(word.text);
+      if (!goroutine_words_.contains(i) || (word.kind == Word::Kind::archive && !word.whole_archive))
+        plan.command.push_back(word.text);
       else if (word.kind == Word::Kind::archive) {
         if (auto done = spread_rest(inputs, i, plan.command); !done) return done;
       }
@@ -165,7 +167,23 @@ class Writer {
     return {};
   }
 
+  // Removes the copies that an earlier link left and this one does not use.
+  void remove_stale() const {
+    std::error_code ignored;
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory_, ignored)) {
+      if (entry.path().extension() == ".o" && entry.path().filename() != "thunks.o" && !copies_.contains(entry.path())) {
+        fs::remove(entry.path(), ignored);
+      }
+    }
+  }
+
  private:
+  Result<void> write_copy(const fs::path& path, std::string_view contents) {
+    copies_.insert(path);
+    if (auto done = write_if_changed(path, contents); !done) return std::unexpected(done.error());
+    return {};
+  }
+
   // The members of a whole archive that are not goroutine code: the archive itself would bring the others a second time.
   Result<void> spread_rest(const Inputs& inputs, std::size_t word, std::vector<std::string>& command) {
     std::vector<MappedFile> files;
@@ -181,7 +199,7 @@ class Writer {
       const fs::path path = directory_ / ("whole" + std::to_string(word) + "." + std::to_string(i) + "." +
                                           fs::path(member.name).filename().string());
       const std::string_view contents(reinterpret_cast<const char*>(member.bytes.data()), member.bytes.size());
-      if (auto done = write_if_changed(path, contents); !done) return std::unexpected(done.error());
+      if (auto done = write_copy(path, contents); !done) return done;
       command.push_back(path.string());
     }
     return {};
@@ -189,7 +207,9 @@ class Writer {
 
   const CommandLine& line_;
   fs::path directory_;
-  std::vector<std::string> first_;
+  std::set<std::size_t> goroutine_words_;
+  std::set<fs::path> copies_;
+  std::vector<std::string> first_;  // goroutine objects in the order of the link
 };
 
 }  // namespace
@@ -231,14 +251,16 @@ Result<Plan> make_plan(const CommandLine& line) {
     std::erase_if(*calls, [&](const auto& entry) { return entry.second.weak && !(*answer)->defined.contains(entry.first); });
   }
   plan.plain = false;
+  if (auto fine = check_calls(*calls); !fine) return std::unexpected(fine.error());
   if (auto fine = check_user_wraps(line, *calls); !fine) return std::unexpected(fine.error());
   plan.calls = std::move(*calls);
 
-  Writer writer(line, directory);
+  Writer writer(line, *inputs, directory);
   if (auto done = writer.place_goroutine_objects(*inputs, plan); !done) return std::unexpected(done.error());
   const auto thunks = assemble_thunks(line.driver, directory, thunk_assembly(plan.calls));
   if (!thunks) return std::unexpected(thunks.error());
   if (auto done = writer.write_command(*inputs, *thunks, plan); !done) return std::unexpected(done.error());
+  writer.remove_stale();
   return plan;
 }
 

@@ -66,6 +66,8 @@ Result<std::optional<ProbeAnswer>> probe(const CommandLine& line, const std::vec
   std::ifstream file(trace, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
+  fs::remove(trace, ignored);
+  fs::remove(options, ignored);
   return read_trace(text.str());
 }
 

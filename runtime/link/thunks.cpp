@@ -22,6 +22,8 @@ std::string thunk_assembly(const Calls& calls) {
     text += narrow ? "\tjmp stacktide_call_on_system_stack\n" : "\tjmp stacktide_call_on_system_stack_wide\n";
     text += "\t.cfi_endproc\n\t.size " + thunk + ", .-" + thunk + "\n";
   }
+  text += "\t.section .rodata\n\t.globl stacktide_linked\n\t.hidden stacktide_linked\n\t.type stacktide_linked, @object\n";
+  text += "\t.size stacktide_linked, 4\n\t.p2align 2\nstacktide_linked:\n\t.long 1\n";
   text += "\t.section .note.GNU-split-stack,\"\",@progbits\n\t.section .note.GNU-no-split-stack,\"\",@progbits\n";
   text += "\t.section .note.GNU-stack,\"\",@progbits\n";
   return text;

@@ -14,7 +14,7 @@
 
 namespace stacktide::link {
 
-// Assembly of one thunk for each call.
+// Assembly of one thunk for each call, and of stacktide_linked.
 std::string thunk_assembly(const Calls& calls);
 
 // One `-Wl,--wrap=SYM` a line, for the driver's @file.
