@@ -1,0 +1,379 @@
+#include "goroutine_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <string_view>
+
+#include "host_target.h"
+
+namespace stacktide::lldb_plugin {
+namespace {
+
+using Words = std::vector<std::string>;
+
+// LLDB keeps every thread that was made until the process goes on; `goroutine all CMD` lets go of them after so many.
+constexpr std::uint64_t kThreadsAtOnce = 512;
+
+constexpr std::string_view kHostHelp =
+    "\n"
+    "In LLDB also:\n"
+    "  goroutine                        which goroutine is selected\n"
+    "  goroutine ID                     make goroutine ID a thread of LLDB, and select it\n"
+    "  goroutine ID CMD                 run any LLDB command on it: `goroutine 7 bt`, `goroutine 7 frame variable`\n"
+    "  goroutine all CMD                run it on each goroutine\n"
+    "  goroutine thread                 go back to the thread that was selected before\n"
+    "  goroutine threads on [LIMIT]     make all goroutines threads, now and at each later stop (at most 10000)\n"
+    "  goroutine threads off            only the process's own threads again\n"
+    "  goroutine trace on|off|show      print each growth and shrink of a stack as it happens\n"
+    "  info goroutines                  the same as `goroutine list`\n"
+    "`goroutine ID stack` and `goroutine stack ID` mean the same. LLDB removes quotes from CMD; put a CMD that needs them "
+    "in\n"
+    "quotes as a whole: goroutine 7 'expression \"text\"'.\n";
+
+std::optional<std::uint64_t> number(std::string_view word) {
+  std::uint64_t value = 0;
+  auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
+  return value;
+}
+
+const CommandInfo* find_command(std::string_view word) {
+  auto table = commands();
+  auto found = std::ranges::find(table, word, &CommandInfo::name);
+  return found == table.end() ? nullptr : &*found;
+}
+
+// `goroutine 7 stack` is core's `stack 7`. `bt` and words that core does not apply to one goroutine (`list`) are LLDB's.
+bool is_core_command_on_goroutine(std::string_view word) {
+  const CommandInfo* info = find_command(word);
+  return info != nullptr && word != "bt" && info->arguments.find("ID") != std::string_view::npos;
+}
+
+// One LLDB command line from words whose quotes LLDB has removed. A single word is a line that the user quoted as a whole.
+std::string command_line(std::span<const std::string> words) {
+  if (words.size() == 1) return words.front();
+  std::string line;
+  for (const std::string& word : words) {
+    if (!line.empty()) line += ' ';
+    if (!word.empty() && word.find_first_of(" \t'\"`\\") == std::string::npos) {
+      line += word;
+      continue;
+    }
+    line += '"';
+    for (char c : word) {
+      if (c == '"' || c == '\\' || c == '`') line += '\\';
+      line += c;
+    }
+    line += '"';
+  }
+  return line;
+}
+
+// One run of the command: what it is about, and where its output goes.
+class Execution {
+ public:
+  Execution(lldb::SBDebugger& debugger, Targets& targets, lldb::SBCommandReturnObject& result)
+      : debugger_(debugger), targets_(targets), result_(result) {}
+
+  Result<void> run(const Words& words) {
+    if (words.empty()) return show_selected();
+    const std::string& first = words.front();
+    Words rest(words.begin() + 1, words.end());
+    if (first == "help" || first == "-h" || first == "--help") return show_help(rest);
+    if (first == "thread") return select_thread(rest);
+    if (first == "threads") return threads(rest);
+    if (first == "trace") return trace(rest);
+    if (first == "all") return on_all(rest);
+    if (auto id = number(first)) return on_goroutine(*id, rest);
+    if (find_command(first) != nullptr) return core_command(words);
+    return fail(ErrorCode::usage, fmt::format("there is no `goroutine {}`: see `goroutine help`", first));
+  }
+
+ private:
+  // What was selected, to put it back.
+  struct Selection {
+    std::uint64_t tid = 0;
+    std::uint32_t frame = 0;
+  };
+
+  static Selection selection(lldb::SBProcess& process) {
+    lldb::SBThread thread = process.GetSelectedThread();
+    if (!thread.IsValid()) return {};
+    return {thread.GetThreadID(), thread.GetSelectedFrame().GetFrameID()};
+  }
+
+  // A goroutine's thread may have been dropped since; it is made again.
+  void restore(TargetState& state, lldb::SBProcess& process, const Selection& selected) {
+    lldb::SBThread thread = process.GetThreadByID(selected.tid);
+    if (!thread.IsValid() && is_goroutine_tid(selected.tid)) {
+      if (auto session = state.session()) {
+        if (auto goroutine = (*session)->goroutine(goroutine_of_tid(selected.tid))) {
+          if (auto made = state.thread_of(**goroutine)) thread = *made;
+        }
+      }
+    }
+    if (!thread.IsValid()) return;
+    process.SetSelectedThread(thread);
+    thread.SetSelectedFrame(selected.frame);
+  }
+
+  void out(std::string_view text) { result_.PutCString(text.data(), static_cast<int>(text.size())); }
+
+  CommandOptions options(TargetState& state) {
+    CommandOptions options;
+    options.host = HostKind::lldb;
+    std::FILE* file = debugger_.GetOutputFileHandle();
+    options.terminal = file != nullptr && ::isatty(::fileno(file)) == 1;
+    options.colour = options.terminal && debugger_.GetUseColor();
+    options.width = options.terminal ? debugger_.GetTerminalWidth() : 0;
+    lldb::SBProcess process = state.target().GetProcess();
+    std::uint64_t tid = selection(process).tid;
+    (is_goroutine_tid(tid) ? options.current_goroutine : options.current_thread) =
+        is_goroutine_tid(tid) ? goroutine_of_tid(tid) : tid;
+    return options;
+  }
+
+  Result<void> core_command(const Words& words) {
+    TargetState* state = STACKTIDE_TRY(targets_.selected());
+    Session* session = STACKTIDE_TRY(state->session());
+    CommandResult done = stacktide::run(*session, words, options(*state));
+    out(done.out);
+    if (done.exit_code == 2) {
+      // One line, like every other failure; core ends its lines, LLDB would add a second end.
+      while (done.err.ends_with('\n')) done.err.pop_back();
+      result_.SetError(fmt::format("stacktide: {}", done.err.empty() ? "the command failed" : done.err).c_str());
+    } else {
+      for (std::string_view rest = done.err; !rest.empty();) {
+        std::size_t end = std::min(rest.find('\n'), rest.size());
+        result_.AppendWarning(fmt::format("stacktide: {}", rest.substr(0, end)).c_str());
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+      }
+    }
+    return {};
+  }
+
+  Result<void> show_help(const Words& words) {
+    CommandResult text = help(words, HostKind::lldb);
+    out(text.out);
+    if (text.exit_code != 0) {
+      while (text.err.ends_with('\n')) text.err.pop_back();
+      return fail(ErrorCode::not_supported, text.err);
+    }
+    if (words.empty()) out(kHostHelp);
+    return {};
+  }
+
+  Result<void> show_selected() {
+    TargetState* state = STACKTIDE_TRY(targets_.selected());
+    Session* session = STACKTIDE_TRY(state->session());
+    STACKTIDE_TRY(session->snapshot());
+    lldb::SBProcess process = STACKTIDE_TRY(state->process());
+    std::uint64_t tid = selection(process).tid;
+    Goroutine* goroutine =
+        is_goroutine_tid(tid) ? STACKTIDE_TRY(session->goroutine(goroutine_of_tid(tid))) : session->goroutine_of_thread(tid);
+    if (goroutine == nullptr) {
+      out(fmt::format("no goroutine is selected: thread {} runs none\n", tid));
+    } else {
+      out(session->thread_name(*goroutine) + "\n");
+    }
+    return {};
+  }
+
+  // Makes the goroutine LLDB's selected thread, and remembers the OS thread to come back to.
+  Result<lldb::SBThread> select(TargetState& state, Goroutine& goroutine) {
+    lldb::SBProcess process = STACKTIDE_TRY(state.process());
+    std::uint64_t before = selection(process).tid;
+    lldb::SBThread thread = STACKTIDE_TRY(state.thread_of(goroutine));
+    if (before != 0 && !is_goroutine_tid(before)) state.previous_thread = before;
+    process.SetSelectedThread(thread);
+    return thread;
+  }
+
+  void describe_thread(lldb::SBThread& thread) {
+    lldb::SBStream stream;
+    if (thread.GetStatus(stream) && stream.GetData() != nullptr) out({stream.GetData(), stream.GetSize()});
+  }
+
+  Result<void> on_goroutine(std::uint64_t id, const Words& words) {
+    if (!words.empty() && is_core_command_on_goroutine(words.front())) {
+      Words command{words.front(), std::to_string(id)};
+      command.insert(command.end(), words.begin() + 1, words.end());
+      return core_command(command);
+    }
+    TargetState* state = STACKTIDE_TRY(targets_.selected());
+    Session* session = STACKTIDE_TRY(state->session());
+    Goroutine* goroutine = STACKTIDE_TRY(session->goroutine(id));
+    lldb::SBProcess process = STACKTIDE_TRY(state->process());
+    Selection before = selection(process);
+    std::uint32_t stop = process.GetStopID();
+    lldb::SBThread thread = STACKTIDE_TRY(select(*state, *goroutine));
+    state->keep(id);
+    if (words.empty()) {
+      out(session->thread_name(*goroutine) + "\n");
+      describe_thread(thread);
+      return {};
+    }
+    host_command(command_line(words), "");
+    if (process.IsValid() && process.GetStopID() == stop && is_readable(process)) restore(*state, process, before);
+    return {};
+  }
+
+  // Runs a command of LLDB's, with its output in ours. False when it failed.
+  bool host_command(const std::string& line, std::string_view about) {
+    lldb::SBCommandReturnObject done;
+    debugger_.GetCommandInterpreter().HandleCommand(line.c_str(), done, false);
+    if (done.GetOutputSize() > 0) out({done.GetOutput(), done.GetOutputSize()});
+    std::string_view errors = done.GetErrorSize() > 0 ? std::string_view(done.GetError(), done.GetErrorSize()) : "";
+    while (errors.ends_with('\n')) errors.remove_suffix(1);
+    if (done.Succeeded()) {
+      if (!errors.empty()) result_.AppendWarning(std::string(errors).c_str());
+      return true;
+    }
+    // LLDB's own words about LLDB's own command, without the prefix that SetError adds again.
+    if (errors.starts_with("error: ")) errors.remove_prefix(7);
+    result_.SetError(fmt::format("{}{}", about, errors.empty() ? "the command failed" : errors).c_str());
+    return false;
+  }
+
+  // An error of one goroutine does not hide the others; the command still fails at the end.
+  Result<void> on_all(const Words& words) {
+    if (words.empty()) return fail(ErrorCode::usage, "goroutine all CMD: which command?");
+    TargetState* state = STACKTIDE_TRY(targets_.selected());
+    Session* session = STACKTIDE_TRY(state->session());
+    Snapshot* snapshot = STACKTIDE_TRY(session->snapshot());
+    lldb::SBProcess process = STACKTIDE_TRY(state->process());
+    Selection before = selection(process);
+    std::uint32_t stop = process.GetStopID();
+    std::string line = command_line(words);
+    std::uint64_t made = 0;
+    for (Goroutine& goroutine : snapshot->goroutines) {
+      out(session->thread_name(goroutine) + "\n");
+      if (auto thread = state->thread_of(goroutine); !thread) {
+        out("  " + describe(thread.error()) + "\n");
+        continue;
+      } else {
+        process.SetSelectedThread(*thread);
+      }
+      bool done = host_command(line, fmt::format("goroutine {}: ", goroutine.id));
+      if (process.GetStopID() != stop || !is_readable(process)) {
+        if (done) result_.AppendWarning("stacktide: the process went on; the other goroutines are left out");
+        return {};
+      }
+      if (interrupted()) break;
+      if (++made % kThreadsAtOnce == 0) state->drop_unkept_threads();
+    }
+    state->drop_unkept_threads();
+    restore(*state, process, before);
+    return {};
+  }
+
+  bool interrupted() { return was_interrupted(debugger_.GetCommandInterpreter()); }
+  // Older LLDBs have no such question; a template, so that their headers compile.
+  template <class Interpreter>
+  static bool was_interrupted(Interpreter interpreter) {
+    if constexpr (requires { interpreter.WasInterrupted(); }) return interpreter.WasInterrupted();
+    return false;
+  }
+
+  Result<void> select_thread(const Words& words) {
+    if (!words.empty()) return fail(ErrorCode::usage, "goroutine thread takes no arguments");
+    TargetState* state = STACKTIDE_TRY(targets_.selected());
+    STACKTIDE_TRY(state->session());  // a thread of an earlier process is forgotten
+    lldb::SBProcess process = STACKTIDE_TRY(state->process());
+    lldb::SBThread thread = process.GetThreadByID(state->previous_thread);
+    if (state->previous_thread == 0 || !thread.IsValid()) {
+      thread = process.GetSelectedThread();
+      // LLDB puts the process's own threads first.
+      if (is_goroutine_tid(thread.GetThreadID())) thread = process.GetThreadAtIndex(0);
+    }
+    if (!thread.IsValid()) return fail(ErrorCode::damaged_data, "LLDB shows no thread of the process");
+    process.SetSelectedThread(thread);
+    describe_thread(thread);
+    return {};
+  }
+
+  Result<void> threads(const Words& words) {
+    constexpr const char* kUsage = "goroutine threads on [LIMIT], or goroutine threads off";
+    if (words.empty() || words.size() > 2) return fail(ErrorCode::usage, kUsage);
+    TargetState* state = STACKTIDE_TRY(targets_.selected());
+    if (words.front() == "off" && words.size() == 1) {
+      state->threads_off();
+      return {};
+    }
+    std::optional<std::uint64_t> limit = words.size() == 2 ? number(words[1]) : kDefaultThreadLimit;
+    if (words.front() != "on" || !limit || *limit == 0) return fail(ErrorCode::usage, kUsage);
+    auto counts = STACKTIDE_TRY(state->threads_on(*limit));
+    out(fmt::format("{} goroutines are threads now", counts.added));
+    if (counts.running != 0) out(fmt::format("; {} run on threads of the process", counts.running));
+    if (counts.without != 0) out(fmt::format("; {} have no saved context", counts.without));
+    if (counts.left_out != 0) {
+      out(fmt::format("; {} more: `goroutine threads on {}`", counts.left_out, counts.added + counts.left_out));
+    }
+    out("\n");
+    return {};
+  }
+
+  Result<void> trace(const Words& words) {
+    constexpr const char* kUsage = "goroutine trace on|off|show";
+    if (words.size() != 1) return fail(ErrorCode::usage, kUsage);
+    TargetState* state = STACKTIDE_TRY(targets_.selected());
+    if (words.front() == "on") {
+      out(STACKTIDE_TRY(state->trace().on()) + "\n");
+    } else if (words.front() == "off") {
+      state->trace().off();
+    } else if (words.front() == "show") {
+      out(state->trace().show());
+    } else {
+      return fail(ErrorCode::usage, kUsage);
+    }
+    return {};
+  }
+
+  lldb::SBDebugger& debugger_;
+  Targets& targets_;
+  lldb::SBCommandReturnObject& result_;
+};
+
+}  // namespace
+
+bool GoroutineCommand::DoExecute(lldb::SBDebugger debugger, char** words, lldb::SBCommandReturnObject& result) {
+  try {
+    result.SetStatus(lldb::eReturnStatusSuccessFinishResult);
+    Words all = prefix_;
+    for (char** word = words; word != nullptr && *word != nullptr; ++word) all.emplace_back(*word);
+    if (auto done = Execution(debugger, *targets_, result).run(all); !done) {
+      result.SetError(fmt::format("stacktide: {}", describe(done.error())).c_str());
+    }
+  } catch (const std::exception& error) {
+    result.SetError(fmt::format("stacktide: internal error: {}", error.what()).c_str());
+  } catch (...) {
+    result.SetError("stacktide: internal error");
+  }
+  return result.Succeeded();
+}
+
+bool add_goroutine_commands(lldb::SBDebugger& debugger) {
+  lldb::SBCommandInterpreter interpreter = debugger.GetCommandInterpreter();
+  auto targets = std::make_shared<Targets>(debugger);
+  // LLDB takes ownership of both.
+  if (!interpreter
+           .AddCommand("goroutine", new GoroutineCommand(targets, {}),
+                       "Look into goroutines and their stacks. `goroutine help` lists its commands.")
+           .IsValid()) {
+    return false;
+  }
+  if (!interpreter.CommandExists("info") && !interpreter.AliasExists("info")) {
+    lldb::SBCommand info = interpreter.AddMultiwordCommand("info", "Stacktide's command by the name that it has in GDB.");
+    if (info.IsValid())
+      info.AddCommand("goroutines", new GoroutineCommand(targets, {"list"}), "The same as `goroutine list`.");
+  }
+  return true;
+}
+
+}  // namespace stacktide::lldb_plugin
