@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "base/bytes.h"
 #include "elf/elf_headers.h"
@@ -22,16 +21,15 @@ constexpr Address kPage = 4096;
 
 Address page_down(Address address) { return address / kPage * kPage; }
 
-// File offset 0 is mapped at `start`, by the PT_LOAD whose first page it is.
-std::optional<Address> bias_of(const std::vector<ElfSegment>& segments, Address start) {
+}  // namespace
+
+std::optional<Address> load_bias_of(const std::vector<ElfSegment>& segments, Address start) {
   for (const ElfSegment& segment : segments) {
     if (segment.type == PT_LOAD && page_down(segment.offset) == 0)
       return start - page_down(segment.address - segment.offset);
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 Result<ModuleHeaders> read_module_headers(Memory& memory, Address start) {
   const std::string name = fmt::format("what is mapped at {:#x}", start);
@@ -51,7 +49,7 @@ Result<ModuleHeaders> read_module_headers(Memory& memory, Address start) {
   result.type = header.type;
   result.entry = header.entry;
   result.segments = parse_segments(table, header.segment_count);
-  const auto bias = bias_of(result.segments, start);
+  const auto bias = load_bias_of(result.segments, start);
   if (!bias) return fail(ErrorCode::damaged_data, fmt::format("{} maps nothing from the start of its file", name), start);
   result.load_bias = *bias;
   result.end = start;

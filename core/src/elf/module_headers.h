@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,10 @@ struct ModuleHeaders {
   std::string build_id;              // lower-case hex, "" none
   std::vector<NoteBlock> notes;
 };
+
+// What to add to the addresses of a file with these segments whose offset 0 is mapped at `start`; nothing when no segment
+// maps offset 0.
+std::optional<Address> load_bias_of(const std::vector<ElfSegment>& segments, Address start);
 
 // Reads them from the page where file offset 0 is mapped. Errors: memory_fault when the header or the program headers are
 // absent; not_an_elf_file, unsupported_target; damaged_data when the program headers make no sense.

@@ -105,8 +105,16 @@ std::string build_ids(const Image& image, const Module& module) {
   return fmt::format("(build-id {} against {})", shortened(image.build_id()), shortened(module.build_id));
 }
 
-Match choose_file(FoundModule& found, std::span<const std::string> candidates, ImageCache& images,
-                  const std::string& target_name) {
+void use_file(FoundModule& found, const std::string& file, const Image& image, Match match) {
+  found.match = match;
+  found.module.file = file;
+  found.module.problem.clear();
+  if (found.headers) return;
+  if (const auto bias = load_bias_of(image.segments(), found.first.start)) found.module.load_bias = *bias;
+}
+
+void choose_file(FoundModule& found, std::span<const std::string> candidates, ImageCache& images,
+                 const std::string& target_name) {
   Module& module = found.module;
   module.file.clear();
   const std::string path = printable(module.path);
@@ -121,16 +129,14 @@ Match choose_file(FoundModule& found, std::span<const std::string> candidates, I
     }
     const Match match = compare(found, *image);
     if (match != Match::other) {
-      module.file = candidate;
-      module.problem.clear();
-      return match;
+      use_file(found, candidate, *image, match);
+      return;
     }
     if (module.problem.empty()) {
       module.problem = fmt::format("{} is another build than the {}'s {}", path, target_name, build_ids(*image, module));
     }
   }
   if (module.problem.empty()) module.problem = std::move(gone);
-  return Match::other;
 }
 
 bool strip_deleted(std::string& path) {

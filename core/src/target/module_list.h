@@ -29,11 +29,15 @@ struct Mapping {
   std::string path;          // "[vdso]" for the kernel's; "" for anonymous memory
 };
 
+// What was found out about a file as the origin of a module.
+enum class Match : std::uint8_t { same, unknown, other };
+
 struct FoundModule {
   Module module;
   bool deleted = false;
   Mapping first;                         // of file offset 0
   std::optional<ModuleHeaders> headers;  // nothing when they are absent from memory
+  Match match = Match::other;            // of module.file
 };
 
 // Targets with more modules than this are cut there.
@@ -42,18 +46,18 @@ inline constexpr std::size_t kMaxModules = 1U << 16U;
 // The modules among the mappings, by address; `file` is still empty. Mappings may come in any order.
 std::vector<FoundModule> group_modules(std::vector<Mapping> mappings, Memory& memory);
 
-// What was found out about a file as the origin of a module.
-enum class Match : std::uint8_t { same, unknown, other };
 // unknown: neither has a build-id and the headers are absent from memory, so nothing speaks against it.
 Match compare(const FoundModule& found, const Image& image);
 // "(build-id 0123456789ab.. against ...)": the file's first, then the one in memory.
 std::string build_ids(const Image& image, const Module& module);
 
-// Sets module.file to the first of `candidates` (paths that can be opened here) that can be the module's, or module.problem
-// to why none can. With `target_name` as in "another build than the core's". Returns how well the chosen one matches; other
-// when none does.
-Match choose_file(FoundModule& found, std::span<const std::string> candidates, ImageCache& images,
-                  const std::string& target_name);
+// Makes the file the module's. Where the headers are absent from memory, the load bias comes from the file.
+void use_file(FoundModule& found, const std::string& file, const Image& image, Match match);
+
+// Uses the first of `candidates` (paths that can be opened here) that can be the module's, or sets module.problem to why
+// none can, with `target_name` as in "another build than the core's".
+void choose_file(FoundModule& found, std::span<const std::string> candidates, ImageCache& images,
+                 const std::string& target_name);
 
 // Removes the " (deleted)" that the kernel adds to the path of a removed file; returns whether it was there.
 bool strip_deleted(std::string& path);
