@@ -96,8 +96,8 @@ void walk_scheduler_record(WalkContext& context) {
     return;
   }
   const Record record(bytes);
-#define STACKTIDE_VALUE(type, name, kind)                                                                                   \
-  if (fields.name && (STACKTIDE_KIND_##kind == STACKTIDE_KIND_UNSIGNED || STACKTIDE_KIND_##kind == STACKTIDE_KIND_ADDRESS)) \
+#define STACKTIDE_VALUE(type, name, kind)                          \
+  if (fields.name && STACKTIDE_KIND_##kind != STACKTIDE_KIND_ENUM) \
     scheduler.values.emplace(#name, record.number(fields.name));
   STACKTIDE_FIELDS_scheduler(STACKTIDE_VALUE)
 #undef STACKTIDE_VALUE

@@ -142,7 +142,7 @@ struct Processor {  // a P
 };
 
 struct Scheduler {
-  std::map<std::string, std::uint64_t> values;  // every unsigned and address field of the scheduler record, by name
+  std::map<std::string, std::uint64_t> values;  // every number of the scheduler record, by name
   std::string policy;
   std::vector<std::uint64_t> global_queue;  // goroutine ids
   std::vector<Error> damage;

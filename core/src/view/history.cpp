@@ -1,0 +1,54 @@
+// history: stack events from the target's rings, oldest first, and their totals.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analyze/event_text.h"
+#include "view/views.h"
+
+namespace stacktide {
+namespace {
+
+std::string totals(const HistoryModel& model) {
+  const auto count = [&](std::string_view kind) {
+    return static_cast<std::uint64_t>(std::ranges::count_if(model.snapshot.events, [&](const StackEvent& event) {
+      return event.kind == kind && (!model.goroutine || event.goroutine == *model.goroutine);
+    }));
+  };
+  return fmt::format("{}, {}, {}, {}; {} lost\n", plural(count("grow"), "grow"), plural(count("shrink"), "shrink"),
+                     plural(count("link"), "link"), plural(count("release"), "release"),
+                     grouped(model.snapshot.event_counts.skipped));
+}
+
+// Seconds since the runtime started, or since the first event where that is not known.
+std::int64_t origin(const Snapshot& snapshot) {
+  const auto found = snapshot.scheduler.values.find("start");
+  if (found != snapshot.scheduler.values.end() && found->second != 0) return static_cast<std::int64_t>(found->second);
+  return snapshot.events.empty() ? 0 : snapshot.events.front().time;
+}
+
+}  // namespace
+
+std::string history_text(const HistoryModel& model, const Style& style) {
+  std::string out;
+  if (model.hidden != 0) out += fmt::format("{} more before these: --all\n", grouped(model.hidden));
+  Table table;
+  table.column("time", Align::right);
+  table.column("goroutine", Align::right);
+  table.column("kind", Align::left);
+  for (const auto* header : {"old", "new", "used", "adjusted", "took"}) table.column(header, Align::right);
+  table.column("function", Align::left);
+  table.shrink(8);
+  const auto start = origin(model.snapshot);
+  for (const auto* event : model.events) {
+    table.row({fmt::format("{:.6f}", static_cast<double>(event->time - start) / 1e9), fmt::format("{}", event->goroutine),
+               event->kind, fmt::format("{}", event->old_size), fmt::format("{}", event->new_size),
+               fmt::format("{}", event->used), fmt::format("{}", event->adjusted),
+               duration(static_cast<std::int64_t>(event->duration)),
+               event->pc == 0 ? "" : place_of(event->function, event->file, event->line, event->pc)});
+  }
+  if (!model.events.empty()) out += table.render(style);
+  return out + totals(model);
+}
+
+}  // namespace stacktide

@@ -1,0 +1,33 @@
+// The JSON views: one versioned schema, "stacktide/1". Addresses are strings, sizes numbers; names as in abi.h and
+// snapshot.h.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "analyze/stack_report.h"
+#include "stacktide/core/snapshot.h"
+
+namespace stacktide {
+
+using Json = nlohmann::ordered_json;
+
+inline constexpr std::string_view kSchema = "stacktide/1";
+
+// {"schema":...,"target":{...}}: how each document begins.
+Json json_head(const Snapshot& snapshot);
+Json to_json(const Goroutine& goroutine);
+Json to_json(const Backtrace& backtrace);  // {"frames":[...],"complete":...,"stop_reason":...}
+Json to_json(const StackReport& report, std::optional<bool> canary_intact);
+Json to_json(const Machine& machine);
+Json to_json(const Processor& processor);
+Json to_json(const Scheduler& scheduler);
+Json to_json(const StackEvent& event);
+Json to_json(const Runtime& runtime);
+Json to_json(const Counts& counts);
+Json to_json(const Error& error);
+// One line, ending with '\n'. Bytes that are no UTF-8 become U+FFFD.
+std::string dump(const Json& json);
+
+}  // namespace stacktide

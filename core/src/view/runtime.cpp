@@ -1,0 +1,44 @@
+// runtime: what was found, by which descriptor, and what is off or damaged.
+#include <fmt/format.h>
+
+#include "view/views.h"
+
+namespace stacktide {
+
+std::string runtime_text(const Snapshot& snapshot, const Style& style) {
+  const auto& runtime = snapshot.runtime;
+  Table table;
+  table.column("", Align::left);
+  table.column("", Align::left);
+  const auto list = [&](const char* name, const auto& values) {
+    std::string label = name;
+    for (const auto& [key, value] : values) {
+      table.row({label, fmt::format("{} {}", key, value)});
+      label.clear();
+    }
+  };
+  const auto lines = [&](const char* name, const std::vector<std::string>& values) {
+    std::string label = name;
+    for (const auto& value : values) {
+      table.row({label, value});
+      label.clear();
+    }
+  };
+  table.row({"target", snapshot.target});
+  table.row({"runtime", runtime.version.empty() ? "?" : runtime.version});
+  table.row({"descriptor", fmt::format("{}, by its {}", hex(runtime.descriptor), runtime.producer)});
+  table.row({"ABI", fmt::format("{}.{}", runtime.abi_major, runtime.abi_minor)});
+  table.row({"policy", snapshot.scheduler.policy.empty() ? "?" : snapshot.scheduler.policy});
+  const auto& counts = snapshot.goroutine_counts;
+  table.row({"goroutines", fmt::format("{} read, {} skipped", grouped(counts.read), grouped(counts.skipped))});
+  table.row({"events", fmt::format("{} written, {} read, {} lost", grouped(snapshot.event_counts.total),
+                                   grouped(snapshot.event_counts.read), grouped(snapshot.event_counts.skipped))});
+  list("contracts", runtime.contracts);
+  list("constants", runtime.constants);
+  list("bytes", runtime.type_sizes);
+  lines("off", runtime.disabled);
+  lines("damage", snapshot.damage);
+  return table.render(style);
+}
+
+}  // namespace stacktide

@@ -1,0 +1,85 @@
+// sched: Ps with their run queues, Ms with their thread stacks, and the idle ones.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "view/views.h"
+
+namespace stacktide {
+namespace {
+
+constexpr std::size_t kQueueShown = 12;
+
+std::string queue_text(const std::vector<std::uint64_t>& queue) {
+  const auto shown = std::min(queue.size(), kQueueShown);
+  auto text = fmt::format("{}", fmt::join(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(shown), " "));
+  if (shown < queue.size()) text += fmt::format(" ... and {} more", grouped(queue.size() - shown));
+  return text;
+}
+
+std::string id_or_none(std::optional<std::uint64_t> id) { return id ? fmt::format("{}", *id) : "-"; }
+std::string goroutine_or_none(std::uint64_t id) { return id == 0 ? "-" : fmt::format("{}", id); }
+
+std::string value_line(const Scheduler& scheduler, std::initializer_list<std::pair<const char*, const char*>> names) {
+  std::string text;
+  for (const auto& [name, label] : names) {
+    const auto found = scheduler.values.find(name);
+    if (found != scheduler.values.end())
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", label, grouped(found->second));
+  }
+  return text;
+}
+
+std::string skipped(const Counts& counts, std::string_view what) {
+  return counts.skipped == 0 ? "" : fmt::format("{} of {} {} could not be read\n", counts.skipped, counts.total, what);
+}
+
+}  // namespace
+
+std::string scheduler_text(const Snapshot& snapshot, const Style& style) {
+  Table ps;
+  ps.column("P", Align::right);
+  ps.column("status", Align::left);
+  for (const auto* header : {"M", "ticks", "run-next", "queued"}) ps.column(header, Align::right);
+  ps.column("run queue", Align::left);
+  for (const auto& p : snapshot.ps) {
+    ps.row({fmt::format("{}", p.id), p.status, id_or_none(p.m), fmt::format("{}", p.ticks), goroutine_or_none(p.run_next),
+            fmt::format("{}", p.run_queue.size()), queue_text(p.run_queue)});
+  }
+  Table ms;
+  ms.column("M", Align::right);
+  ms.column("thread", Align::right);
+  ms.column("status", Align::left);
+  for (const auto* header : {"goroutine", "P"}) ms.column(header, Align::right);
+  ms.column("system stack", Align::left);
+  for (const auto* header : {"size", "used", "guard"}) ms.column(header, Align::right);
+  for (const auto& m : snapshot.ms) {
+    const bool known = m.stack_hi > m.stack_lo;
+    const bool inside = known && m.sp >= m.stack_lo && m.sp <= m.stack_hi;
+    ms.row({fmt::format("{}", m.id), fmt::format("{}", m.tid), m.status, goroutine_or_none(m.goroutine), id_or_none(m.p),
+            known ? fmt::format("{} - {}", hex(m.stack_lo), hex(m.stack_hi)) : "?",
+            known ? fmt::format("{}", m.stack_hi - m.stack_lo) : "?", inside ? fmt::format("{}", m.stack_hi - m.sp) : "-",
+            fmt::format("{}", m.guard_size)});
+  }
+  auto out = ps.render(style) + skipped(snapshot.p_counts, "Ps") + "\n" + ms.render(style) +
+             skipped(snapshot.m_counts, "Ms") + "\n";
+  const auto& scheduler = snapshot.scheduler;
+  Table facts;
+  facts.column("", Align::left);
+  facts.column("", Align::left);
+  facts.row({"global queue", scheduler.global_queue.empty() ? "empty"
+                                                            : fmt::format("{}: {}", grouped(scheduler.global_queue.size()),
+                                                                          queue_text(scheduler.global_queue))});
+  facts.row({"idle", value_line(scheduler, {{"idle_ps", "Ps"}, {"idle_ms", "Ms"}, {"spinning_ms", "spinning Ms"}})});
+  facts.row({"waiting", value_line(scheduler, {{"blocking", "in blocking calls"}, {"timers", "timers"}})});
+  facts.row({"goroutines", value_line(scheduler, {{"live", "live"}, {"created", "created"}})});
+  facts.row({"stacks", fmt::format("policy {}, {}", scheduler.policy,
+                                   value_line(scheduler, {{"stack_bytes", "bytes in use"},
+                                                          {"min_stack", "start size"},
+                                                          {"segment_size", "segment"},
+                                                          {"max_stack", "maximum"}}))});
+  return out + facts.render(style);
+}
+
+}  // namespace stacktide

@@ -1,0 +1,67 @@
+// The text views: each makes the text of one command from plain values. Nothing here reads the target.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "analyze/groups.h"
+#include "analyze/stack_report.h"
+#include "stacktide/core/snapshot.h"
+#include "view/text.h"
+
+namespace stacktide {
+
+// `goroutine 7 [chan receive, 5 minutes]:`, as in Go's tracebacks.
+std::string goroutine_header(const Goroutine& goroutine);
+
+struct ListModel {
+  const Snapshot& snapshot;
+  std::vector<GoroutineGroup> groups;  // one row each
+  std::size_t shown = 0;               // rows of groups to show
+  std::size_t selected = 0;            // goroutines that met the conditions
+  bool folded = false;                 // groups have more than one member
+  std::uint64_t current = 0;           // id to mark, 0 none
+};
+std::string list_text(const ListModel& model, const Style& style);
+
+struct GroupModel {
+  const Snapshot& snapshot;
+  std::vector<GoroutineGroup> groups;
+  std::vector<std::string> keys;  // one per group
+  std::string by;
+};
+std::string group_text(const GroupModel& model, const Style& style);
+
+// One stack; of several goroutines, when `members` has more than one.
+struct BacktraceModel {
+  std::vector<Goroutine*> members;
+  Backtrace backtrace;
+  std::size_t limit = 0;  // frames, 0 all
+};
+std::string backtrace_text(const BacktraceModel& model, const Style& style);
+
+struct StackModel {
+  const Snapshot& snapshot;
+  const Goroutine& goroutine;
+  const Backtrace& backtrace;
+  StackReport report;
+  std::optional<bool> canary_intact;  // nothing: not known
+};
+std::string stack_text(const StackModel& model, const Style& style);
+
+std::string scheduler_text(const Snapshot& snapshot, const Style& style);
+
+struct HistoryModel {
+  const Snapshot& snapshot;
+  std::vector<const StackEvent*> events;
+  std::optional<std::uint64_t> goroutine;  // only its events
+  std::size_t hidden = 0;                  // older ones left out by a limit
+};
+std::string history_text(const HistoryModel& model, const Style& style);
+
+std::string runtime_text(const Snapshot& snapshot, const Style& style);
+
+}  // namespace stacktide
