@@ -1,0 +1,219 @@
+// stacktide.Session: one target that stands still.
+//
+// Invariants. The GIL is held throughout, so at most one call runs; a host's callback may let another Python thread or a
+// nested call in, and that one gets an Error instead of a half-filled snapshot. Results are copies and outlive the session.
+// Rejected: releasing the GIL around core. GDB and LLDB want their own API called from the thread that asked.
+#include "session.h"
+
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "errors.h"
+#include "host_target.h"
+#include "stacktide/core/command.h"
+#include "values.h"
+
+namespace py = pybind11;
+
+namespace stacktide::python {
+namespace {
+
+using Words = std::vector<std::string>;
+
+HostKind host_of(std::string_view name) {
+  if (name == "cli") return HostKind::cli;
+  if (name == "gdb") return HostKind::gdb;
+  if (name == "lldb") return HostKind::lldb;
+  if (name == "python") return HostKind::python;
+  throw py::value_error("host is \"cli\", \"gdb\", \"lldb\" or \"python\"");
+}
+
+class PythonSession {
+ public:
+  explicit PythonSession(std::unique_ptr<Target> target) : session_(std::make_unique<Session>(std::move(target))) {}
+  explicit PythonSession(std::unique_ptr<PythonTarget> target) : host_(target.get()) {
+    session_ = std::make_unique<Session>(std::unique_ptr<Target>(std::move(target)));
+  }
+
+  // Runs `work` on the session alone. What a host's callback raised to end the command (Ctrl-C) comes out here.
+  template <class Work>
+  auto call(Work work) {
+    if (session_ == nullptr) raise({ErrorCode::not_supported, 0, "the session is closed"});
+    if (busy_) raise({ErrorCode::not_supported, 0, "the session is in the middle of another call"});
+    struct Busy {
+      bool& flag;
+      explicit Busy(bool& set) : flag(set) { flag = true; }
+      ~Busy() { flag = false; }
+    } busy(busy_);
+    auto result = work(*session_);
+    if (host_ != nullptr) host_->rethrow_interrupt();
+    return result;
+  }
+
+  // Lets go of the target; a process runs on.
+  void close() {
+    if (busy_) raise({ErrorCode::not_supported, 0, "the session is in the middle of another call"});
+    host_ = nullptr;
+    session_.reset();
+  }
+
+ private:
+  std::unique_ptr<Session> session_;
+  PythonTarget* host_ = nullptr;  // the session's target, when a Python host's
+  bool busy_ = false;
+};
+
+py::tuple run_command(PythonSession& self, const Words& words, const std::string& host, bool colour, bool terminal,
+                      std::uint32_t width, std::uint64_t current_thread, std::uint64_t current_goroutine) {
+  CommandOptions options{host_of(host), colour, terminal, width, current_thread, current_goroutine};
+  CommandResult result = self.call([&](Session& session) { return run(session, words, options); });
+  return py::make_tuple(result.out, result.err, result.exit_code);
+}
+
+// Copies the goroutines out, with their places if wanted. The copy is what lets them outlive the session.
+std::vector<Goroutine> all_goroutines(PythonSession& self, bool locate) {
+  return value_or_raise(self.call([locate](Session& session) -> Result<std::vector<Goroutine>> {
+    Snapshot* snapshot = STACKTIDE_TRY(session.snapshot());
+    if (locate) {
+      for (Goroutine& goroutine : snapshot->goroutines) session.locate(goroutine);
+    }
+    return snapshot->goroutines;
+  }));
+}
+
+template <class Work>
+auto with_goroutine(PythonSession& self, std::uint64_t id, Work work) {
+  using Value = decltype(work(std::declval<Session&>(), std::declval<Goroutine&>()));
+  return value_or_raise(self.call([&](Session& session) -> Result<Value> {
+    Goroutine* goroutine = STACKTIDE_TRY(session.goroutine(id));
+    return work(session, *goroutine);
+  }));
+}
+
+std::optional<Goroutine> goroutine_of_thread(PythonSession& self, std::uint64_t tid) {
+  return value_or_raise(self.call([tid](Session& session) -> Result<std::optional<Goroutine>> {
+    STACKTIDE_TRY(session.snapshot());  // so that "no runtime" is an error and not "no goroutine"
+    Goroutine* found = session.goroutine_of_thread(tid);
+    if (found == nullptr) return std::nullopt;
+    return *found;
+  }));
+}
+
+std::vector<py::tuple> command_table() {
+  std::vector<py::tuple> table;
+  for (const CommandInfo& info : commands())
+    table.push_back(py::make_tuple(info.name, info.arguments, info.summary, info.help));
+  return table;
+}
+
+py::tuple help_text(const Words& words, const std::string& host) {
+  CommandResult result = help(words, host_of(host));
+  return py::make_tuple(result.out, result.err, result.exit_code);
+}
+
+void bind_session_class(py::module_& module) {
+  py::class_<PythonSession>(
+      module, "Session",
+      "One target for as long as it stands still. target: an object with read_memory(address, size), modules, threads, "
+      "pid, description and, optionally, kind; see HostTarget.")
+      .def(py::init([](py::object target) {
+             return std::make_unique<PythonSession>(std::make_unique<PythonTarget>(std::move(target)));
+           }),
+           py::arg("target"))
+      .def("run", &run_command, py::arg("words"), py::kw_only(), py::arg("host") = "python", py::arg("colour") = false,
+           py::arg("terminal") = false, py::arg("width") = 0, py::arg("current_thread") = 0,
+           py::arg("current_goroutine") = 0, "Runs a command of the table: (out, err, exit_code).")
+      .def("goroutines", &all_goroutines, py::arg("locate") = true,
+           "All goroutines by id; locate=False leaves function, file, line, entry and created_* empty, which is faster.")
+      .def(
+          "goroutine",
+          [](PythonSession& self, std::uint64_t id) {
+            return with_goroutine(self, id, [](Session& session, Goroutine& found) {
+              session.locate(found);
+              return found;
+            });
+          },
+          py::arg("id"))
+      .def(
+          "backtrace",
+          [](PythonSession& self, std::uint64_t id) {
+            return with_goroutine(self, id, [](Session& session, Goroutine& found) { return session.backtrace(found); });
+          },
+          py::arg("id"))
+      .def(
+          "thread_name",
+          [](PythonSession& self, std::uint64_t id) {
+            return with_goroutine(self, id, [](Session& session, Goroutine& found) { return session.thread_name(found); });
+          },
+          py::arg("id"), "\"goroutine 7 [chan receive] entry\"")
+      .def(
+          "registers",
+          [](PythonSession& self, std::uint64_t id) {
+            return to_dict(with_goroutine(self, id, [](Session&, Goroutine& found) { return found.registers; }));
+          },
+          py::arg("id"), "Where unwinding starts: the known registers by name.")
+      .def("goroutine_of_thread", &goroutine_of_thread, py::arg("tid"),
+           "The goroutine that runs on this OS thread, or None.")
+      .def("snapshot",
+           [](PythonSession& self) {
+             return value_or_raise(
+                 self.call([](Session& session) -> Result<Snapshot> { return *STACKTIDE_TRY(session.snapshot()); }));
+           })
+      .def(
+          "symbolize",
+          [](PythonSession& self, Address pc, bool exact) {
+            return self.call([&](Session& session) { return session.symbolize(pc, exact); });
+          },
+          py::arg("pc"), py::arg("exact") = false, "Frames at a code address, innermost inlined function first.")
+      .def("event_hook",
+           [](PythonSession& self) { return value_or_raise(self.call([](Session& s) { return s.event_hook(); })); })
+      .def(
+          "describe_event",
+          [](PythonSession& self, Address event, Address caller) {
+            return value_or_raise(self.call([&](Session& session) { return session.describe_event(event, caller); }));
+          },
+          py::arg("address"), py::arg("caller") = 0, "The line of `goroutine trace` for the event record at this address.")
+      .def(
+          "complete",
+          [](PythonSession& self, const Words& words, const std::string& partial) {
+            return self.call([&](Session& session) { return complete(&session, words, partial); });
+          },
+          py::arg("words"), py::arg("partial"))
+      .def(
+          "help", [](PythonSession&, const Words& words, const std::string& host) { return help_text(words, host); },
+          py::arg("words") = Words{}, py::arg("host") = "python")
+      .def("close", &PythonSession::close, "Lets go of the target: a process runs on.")
+      .def("__enter__", [](py::object self) { return self; })
+      .def("__exit__", [](PythonSession& self, const py::args&) { self.close(); });
+}
+
+}  // namespace
+
+void bind_session(py::module_& module) {
+  bind_session_class(module);
+  module.def(
+      "open_process",
+      [](std::uint64_t pid, bool stop) {
+        return std::make_unique<PythonSession>(value_or_raise(open_process(pid, ProcessOptions{stop})));
+      },
+      py::arg("pid"), py::arg("stop") = true, "A live process, stopped until the session is closed.");
+  module.def(
+      "open_core",
+      [](const std::string& path, const std::string& exe) {
+        return std::make_unique<PythonSession>(value_or_raise(open_core(path, CoreOptions{exe})));
+      },
+      py::arg("path"), py::arg("exe") = "", "An ELF core; exe overrides the executable that it names.");
+  module.def("commands", &command_table, "(name, arguments, summary, help) of each command of the table.");
+  module.def("help", &help_text, py::arg("words") = Words{}, py::arg("host") = "python",
+             "(out, err, exit_code) of `help` or `help COMMAND` as the host spells commands.");
+  module.def(
+      "complete", [](const Words& words, const std::string& partial) { return complete(nullptr, words, partial); },
+      py::arg("words"), py::arg("partial"), "Ways to go on without a target: commands and options.");
+}
+
+}  // namespace stacktide::python

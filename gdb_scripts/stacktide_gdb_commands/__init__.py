@@ -1,0 +1,27 @@
+"""GDB commands over the module `stacktide`, which does all reading and formatting.
+
+One module per concept: elf and modules (which files are mapped), host (GDB as core's target), sessions (one per stop),
+selection (a goroutine as the prompt's context), trace (stack events as they happen), commands (what the user types),
+errors (one line each). All state hangs on the objects that install() makes and is dropped with the target.
+"""
+
+from __future__ import annotations
+
+import gdb
+
+from .commands import GoroutineCommand, InfoGoroutinesCommand, keep_registered
+from .selection import FILTER_NAME, Selection
+from .sessions import Sessions
+from .trace import Trace
+
+
+def install() -> None:
+    """Registers everything; sourcing the script again changes nothing."""
+    if FILTER_NAME in gdb.frame_filters:
+        return
+    sessions = Sessions()
+    selection = Selection()
+    trace = Trace()
+    selection.register()
+    sessions.register()
+    keep_registered(lambda: (GoroutineCommand(sessions, selection, trace), InfoGoroutinesCommand(sessions, selection)))
