@@ -1,7 +1,8 @@
 // Names, files, lines, inlined functions and arguments for code addresses, from symbol tables and DWARF (libdw).
 //
-// Concept. Lazy per module: the symbol table on the first question, DWARF when there is some. Debug info in a separate file (build-id or .gnu_debuglink
-// under /usr/lib/debug) is used when it is there. Without DWARF a frame still has its symbol; without a symbol, its module and offset.
+// Concept. Lazy per module: the symbol table on the first question, DWARF when there is some. Debug info in a separate file
+// (build-id or .gnu_debuglink under /usr/lib/debug) is used when it is there. Without DWARF a frame still has its symbol;
+// without a symbol, its module and offset.
 #pragma once
 
 #include <memory>
@@ -21,8 +22,9 @@ class Symbolizer {
   // All three outlive the symbolizer.
   Symbolizer(Memory& memory, const std::vector<Module>& modules, ImageCache& images);
   ~Symbolizer();
-  // The levels at pc, innermost inlined function first; at least one, perhaps without a name. `exact`: pc is the instruction itself; otherwise a return
-  // address, and the call before it is meant. Fills pc, function, symbol, offset, file, line, module, inlined, exact_pc.
+  // The levels at pc, innermost inlined function first; at least one, perhaps without a name. `exact`: pc is the instruction
+  // itself; otherwise a return address, and the call before it is meant. Fills pc, function, symbol, offset, file, line,
+  // module, inlined, exact_pc.
   std::vector<Frame> symbolize(Address pc, bool exact);
   // The same with `args` filled as far as DWARF locates them at this frame ("n=3, text=...").
   std::vector<Frame> symbolize(const UnwoundFrame& frame);
@@ -36,5 +38,10 @@ class Symbolizer {
 
 // A C++ name for a linkage name, or the name itself.
 std::string demangle(std::string_view symbol);
+
+// The form in which core's, GDB's and LLDB's names of one function are equal: the qualified name without return type,
+// parameters and qualifiers, template arguments without spaces, lambdas in them as "{lambda}"; of a lambda only what follows
+// it ("operator()"), since debuggers do not agree on the rest. For comparing, not for showing: Frame::function keeps more.
+std::string plain_name(std::string_view name);
 
 }  // namespace stacktide

@@ -1,0 +1,91 @@
+// DWARF of one module: from a code address to the functions there, inlined ones included, and to lines.
+//
+// Concept. A unit is found by .debug_aranges or, where it is not listed (Clang writes none), by the ranges of all units,
+// read once. Each unit's functions are indexed on the first question about it; libdw does all parsing. Addresses are the
+// file's own.
+#pragma once
+
+#include <elfutils/libdw.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "elf/image.h"
+
+namespace stacktide {
+
+// One function at an address: the one whose code it is (the last of a list), or one inlined into the next.
+struct Level {
+  Dwarf_Die function{};      // DW_TAG_subprogram, or DW_TAG_inlined_subroutine
+  std::string name;          // as GDB shows it; "" unknown
+  std::string linkage_name;  // "" when the debug info gives none
+  std::string file;          // of the line being executed at this level
+  std::uint32_t line = 0;
+  bool inlined = false;
+};
+
+struct Parameter {
+  std::string name;
+  Dwarf_Die entry{};  // with a location, or without when it is optimized out
+  Dwarf_Die type{};   // type.addr == nullptr: unknown
+};
+
+class DebugInfo {
+ public:
+  // Null when the image holds no DWARF. The file is opened once more: libdw unpacks compressed sections in place, which the
+  // shared image's read-only mapping does not bear.
+  static std::unique_ptr<DebugInfo> open(Image& image);
+  ~DebugInfo();
+  DebugInfo(const DebugInfo&) = delete;
+  DebugInfo& operator=(const DebugInfo&) = delete;
+
+  // Innermost first. Empty when no function is described there.
+  std::vector<Level> levels(Dwarf_Addr address);
+  // The line of an address alone, for code without a described function.
+  bool line(Dwarf_Addr address, std::string& file, std::uint32_t& number);
+
+ private:
+  struct Function {
+    Dwarf_Addr low;
+    Dwarf_Addr high;
+    Dwarf_Die die;
+  };
+  struct Unit {
+    Dwarf_Die root{};     // has the line table
+    Dwarf_Die content{};  // has the functions: the same, but for split DWARF
+    std::vector<Function> functions;
+  };
+  struct Range {
+    Dwarf_Addr low;
+    Dwarf_Addr high;
+    Dwarf_Off unit;
+  };
+
+  DebugInfo(UniqueFd file, Elf* elf, Dwarf* dwarf) : file_(std::move(file)), elf_(elf), dwarf_(dwarf) {}
+  Unit* unit_at(Dwarf_Addr address);
+  Unit* unit_of(Dwarf_Die& root);
+  void index_units();
+  static void index_functions(Dwarf_Die parent, int depth, std::vector<Function>& functions);
+
+  UniqueFd file_;
+  Elf* elf_;
+  Dwarf* dwarf_;
+  std::map<Dwarf_Off, std::unique_ptr<Unit>> units_;
+  std::vector<Range> ranges_;  // of all units, sorted; filled when .debug_aranges had no answer
+  bool indexed_ = false;
+};
+
+// The linkage name of a function or of what it was made from; nullptr when there is none.
+const char* linkage_name_of(Dwarf_Die& function);
+// The qualified name of a function, without parameters; "" when it has none.
+std::string name_of(Dwarf_Die& function);
+// Formal parameters of a function or inlined function in their order, with those that the code has lost.
+std::vector<Parameter> parameters_of(Dwarf_Die& function);
+
+}  // namespace stacktide

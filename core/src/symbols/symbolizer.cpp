@@ -1,0 +1,192 @@
+// Puts symbol tables, DWARF and values together, per module and once per code address.
+//
+// A goroutine program has a few hundred return addresses and a hundred thousand stacks: what an address means is found once
+// and kept; only arguments are read per frame. Names from files are made printable here, the one place where they enter the
+// snapshot.
+#include "symbols/symbolizer.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+#include <utility>
+
+#include "base/printable.h"
+#include "symbols/debug_files.h"
+#include "symbols/debug_info.h"
+#include "symbols/location.h"
+#include "symbols/names.h"
+#include "symbols/symbol_table.h"
+#include "symbols/value.h"
+#include "unwind/module_index.h"
+
+namespace stacktide {
+namespace {
+
+constexpr std::size_t kMaxArguments = 4096;  // characters of one frame's argument list
+
+struct LoadedModule {
+  Image* image = nullptr;
+  Image* debug = nullptr;  // separate debug file
+  std::unique_ptr<DebugInfo> info;
+  std::unique_ptr<SymbolTable> symbols;
+};
+
+// All that an address means; `parameters` has as many entries as `frames`.
+struct Meaning {
+  std::vector<Frame> frames;
+  std::vector<Dwarf_Die> functions;  // empty without DWARF
+  std::vector<std::vector<Parameter>> parameters;
+  bool have_parameters = false;
+  Address load_bias = 0;
+  Dwarf_Addr address = 0;
+};
+
+}  // namespace
+
+struct Symbolizer::State {
+  Memory& memory;
+  const std::vector<Module>& modules;
+  ImageCache& images;
+  ModuleIndex index;
+  std::unordered_map<std::size_t, LoadedModule> loaded;
+  std::unordered_map<Address, Meaning> exact;
+  std::unordered_map<Address, Meaning> callers;
+
+  void refresh() {
+    if (!index.stale(modules)) return;
+    index.rebuild(modules);
+    exact.clear();
+    callers.clear();
+    loaded.clear();
+  }
+
+  LoadedModule& load(std::size_t position) {
+    auto [found, fresh] = loaded.try_emplace(position);
+    LoadedModule& result = found->second;
+    const Module& module = modules[position];
+    if (!fresh || module.file.empty()) return result;
+    result.image = images.get(module.file);
+    if (result.image == nullptr) return result;
+    bool own_dwarf = has_section(*result.image, ".debug_info") || has_section(*result.image, ".zdebug_info");
+    if (!own_dwarf) result.debug = find_debug_file(module, *result.image, images);
+    if (own_dwarf) result.info = DebugInfo::open(*result.image);
+    else if (result.debug != nullptr) result.info = DebugInfo::open(*result.debug);
+    result.symbols = std::make_unique<SymbolTable>(result.image, result.debug);
+    return result;
+  }
+
+  Meaning& meaning(Address pc, bool is_exact) {
+    refresh();
+    auto& known = is_exact ? exact : callers;
+    auto found = known.find(pc);
+    if (found == known.end()) found = known.emplace(pc, find(pc, is_exact)).first;
+    return found->second;
+  }
+
+  Meaning find(Address pc, bool is_exact) {
+    Meaning meaning;
+    Frame nothing;
+    nothing.pc = pc;
+    nothing.exact_pc = is_exact;
+    // A call may be the last instruction of its function: what it belongs to is asked for one byte earlier.
+    Address inside = is_exact || pc == 0 ? pc : pc - 1;
+    std::size_t position = index.find(inside);
+    if (position == ModuleIndex::kNone) {
+      meaning.frames.push_back(std::move(nothing));
+      return meaning;
+    }
+    const Module& module = modules[position];
+    nothing.module = printable(module.path);
+    LoadedModule& files = load(position);
+    meaning.load_bias = module.load_bias;
+    meaning.address = inside - module.load_bias;
+    const Symbol* symbol = files.symbols != nullptr ? files.symbols->find(meaning.address) : nullptr;
+    std::vector<Level> levels;
+    if (files.info != nullptr) levels = files.info->levels(meaning.address);
+    if (levels.empty()) {
+      Frame frame = std::move(nothing);
+      name_by_symbol(frame, symbol, pc - module.load_bias);
+      if (files.info != nullptr) files.info->line(meaning.address, frame.file, frame.line);
+      frame.file = printable(frame.file);
+      meaning.frames.push_back(std::move(frame));
+      return meaning;
+    }
+    for (Level& level : levels) {
+      Frame frame = nothing;
+      name_by_symbol(frame, symbol, pc - module.load_bias);  // for the offset, and the names that DWARF lacks
+      if (!level.linkage_name.empty()) {
+        frame.symbol = printable(level.linkage_name);
+      } else if (level.inlined) {
+        frame.symbol.clear();
+      }
+      if (!level.name.empty()) frame.function = printable(level.name);
+      else if (level.inlined) frame.function.clear();
+      frame.file = printable(level.file);
+      frame.line = level.line;
+      frame.inlined = level.inlined;
+      meaning.frames.push_back(std::move(frame));
+      meaning.functions.push_back(level.function);
+    }
+    return meaning;
+  }
+
+  static void name_by_symbol(Frame& frame, const Symbol* symbol, Address pc) {
+    if (symbol == nullptr) return;
+    frame.symbol = printable(symbol->name);
+    frame.function = printable(without_signature(demangle(symbol->name)));
+    frame.offset = pc - symbol->start;
+  }
+
+  void fill_arguments(Meaning& meaning, const UnwoundFrame& unwound, std::vector<Frame>& frames) {
+    if (meaning.functions.empty()) return;
+    if (!meaning.have_parameters) {
+      for (Dwarf_Die& function : meaning.functions) meaning.parameters.push_back(parameters_of(function));
+      meaning.have_parameters = true;
+    }
+    EvaluationContext context{memory, unwound, meaning.load_bias, meaning.address, &meaning.functions.back()};
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      std::string& text = frames[i].args;
+      for (Parameter& parameter : meaning.parameters[i]) {
+        if (text.size() > kMaxArguments) break;
+        if (!text.empty()) text += ", ";
+        auto location = locate(parameter.entry, context);
+        std::string value = location ? format_value(*location, parameter.type, context) : "<optimized out>";
+        text += parameter.name.empty() ? value : fmt::format("{}={}", parameter.name, value);
+      }
+      text = printable(text);
+    }
+  }
+};
+
+Symbolizer::Symbolizer(Memory& memory, const std::vector<Module>& modules, ImageCache& images)
+    : state_(new State{memory, modules, images, {}, {}, {}, {}}) {}
+
+Symbolizer::~Symbolizer() = default;
+
+std::vector<Frame> Symbolizer::symbolize(Address pc, bool exact) { return state_->meaning(pc, exact).frames; }
+
+std::vector<Frame> Symbolizer::symbolize(const UnwoundFrame& frame) {
+  Meaning& meaning = state_->meaning(frame.pc, frame.exact_pc);
+  std::vector<Frame> frames = meaning.frames;
+  for (Frame& level : frames) {
+    level.sp = frame.sp;
+    level.cfa = frame.cfa;
+    level.size = frame.cfa > frame.sp ? frame.cfa - frame.sp : 0;
+  }
+  state_->fill_arguments(meaning, frame, frames);
+  return frames;
+}
+
+std::optional<Address> Symbolizer::address_of(std::string_view symbol) {
+  state_->refresh();
+  for (std::size_t i = 0; i < state_->modules.size(); ++i) {
+    LoadedModule& files = state_->load(i);
+    for (Image* image : {files.image, files.debug}) {
+      if (image == nullptr) continue;
+      if (auto value = symbol_value(*image, symbol)) return *value + state_->modules[i].load_bias;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace stacktide
