@@ -271,6 +271,7 @@ typedef struct {
   E(status, waiting, 4, "waiting")                                                                                          \
   E(status, dead, 6, "dead")                                                                                                \
   E(status, copystack, 8, "copystack")                                                                                      \
+  E(status, copystack_woken, 136, "copystack")                                                                              \
   E(wait_reason, none, 0, "")                                                                                               \
   E(wait_reason, chan_receive, 1, "chan receive")                                                                           \
   E(wait_reason, chan_send, 2, "chan send")                                                                                 \

@@ -1,0 +1,67 @@
+// The runtime's entry points, as the templates of the public headers call them. Not for direct use.
+//
+// Each is a few instructions of assembly that save the goroutine's context and continue on the thread's system stack, so they may be
+// called with as little stack as the compiler's check leaves.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace stacktide::detail {
+
+struct two_words {
+  std::uint64_t first;
+  std::uint64_t second;
+};
+
+struct stack_numbers {
+  std::uint64_t goroutine;  // id of the caller; 0 outside a goroutine, then all else is 0 too
+  std::uint64_t size;       // bytes of stack, over all segments
+  std::uint64_t used;       // bytes in use, over all segments, at the call
+  std::uint64_t headroom;   // bytes between the stack pointer and the guard
+  std::uint64_t high_water; // most bytes in use seen so far
+  std::uint64_t segments;
+  std::uint64_t lo;         // extents of the current segment
+  std::uint64_t hi;
+  std::uint64_t grows;
+  std::uint64_t links;
+  std::uint64_t shrinks;
+  std::uint64_t hot_splits;
+  std::uint64_t bytes_copied;
+};
+
+using function = void (*)(void*);
+
+extern "C" {
+void stacktide_run(function f, void* closure, const void* entry);
+std::uint64_t stacktide_go(function f, void* closure, const void* entry);
+void stacktide_yield();
+void stacktide_sleep_until(std::int64_t when);
+void stacktide_blocking(function f, void* closure);
+void stacktide_on_system_stack(function f, void* closure);
+void stacktide_set_label(const char* text, std::size_t length);
+void stacktide_stack_info(stack_numbers* out);
+std::uint64_t stacktide_shrink_stacks();
+std::uint64_t stacktide_current_id();
+
+void* stacktide_chan_make(std::uint64_t capacity);
+void stacktide_chan_retain(void* channel);
+std::uint64_t stacktide_chan_release(void* channel);
+void stacktide_chan_free(void* channel);
+void stacktide_chan_send(void* channel, std::uint64_t value);
+two_words stacktide_chan_recv(void* channel);
+std::uint64_t stacktide_chan_try_send(void* channel, std::uint64_t value);
+std::uint64_t stacktide_chan_try_recv(void* channel, std::uint64_t* value);
+void stacktide_chan_close(void* channel);
+std::uint64_t stacktide_chan_len(void* channel);
+std::uint64_t stacktide_chan_cap(void* channel);
+std::uint64_t stacktide_chan_waiting(void* channel);
+
+void* stacktide_wait_group_make();
+void stacktide_wait_group_retain(void* group);
+void stacktide_wait_group_release(void* group);
+void stacktide_wait_group_add(void* group, std::int64_t n);
+void stacktide_wait_group_wait(void* group);
+}
+
+}  // namespace stacktide::detail

@@ -1,0 +1,139 @@
+// Goroutines for C++: start them, let them wait, ask about their stacks.
+//
+//   stacktide::run([] {
+//     stacktide::go([] { std::puts("hello"); });
+//     stacktide::yield();
+//   });
+//
+// A target that uses this is built with stacktide_goroutines(target): each of its functions then checks the stack and grows it. Locals, references,
+// exceptions and the standard library work as ever. What must not span a wait (a channel operation, sleep_for, yield, ...): thread_local
+// variables' addresses and locked std mutexes, since a goroutine may continue on another thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "stacktide/detail/entries.h"
+
+namespace stacktide {
+
+namespace detail {
+
+template <class F, class... Args>
+struct closure {
+  std::tuple<F, Args...> parts;
+
+  static void start(void* self) {
+    // Freed when the goroutine ends, on its own stack, so that destructors may wait too.
+    struct owner {
+      closure* c;
+      ~owner() { delete c; }
+    } keep{static_cast<closure*>(self)};
+    std::apply([](F& f, Args&... args) { (void)std::invoke(std::move(f), std::move(args)...); }, keep.c->parts);
+  }
+  // What a debugger names as the goroutine's entry: the function itself where there is one.
+  const void* entry() const {
+    if constexpr (std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>) {
+      return reinterpret_cast<const void*>(std::get<0>(parts));
+    } else {
+      return reinterpret_cast<const void*>(&start);
+    }
+  }
+};
+
+template <class F, class... Args>
+auto* make_closure(F&& f, Args&&... args) {
+  using type = closure<std::decay_t<F>, std::decay_t<Args>...>;
+  return new type{{std::forward<F>(f), std::forward<Args>(args)...}};
+}
+
+// Runs f through `call`, which takes a plain function; brings result or exception back.
+template <class F>
+std::invoke_result_t<F&> call_through(void (*call)(function, void*), F& f) {
+  using result = std::invoke_result_t<F&>;
+  struct state {
+    F& f;
+    std::exception_ptr error;
+    std::conditional_t<std::is_void_v<result>, bool, std::optional<std::conditional_t<std::is_void_v<result>, int, result>>> value;
+    static void run(void* self) {
+      auto& s = *static_cast<state*>(self);
+      try {
+        if constexpr (std::is_void_v<result>) {
+          std::invoke(s.f);
+        } else {
+          s.value.emplace(std::invoke(s.f));
+        }
+      } catch (...) {
+        s.error = std::current_exception();
+      }
+    }
+  } s{f, nullptr, {}};
+  call(&state::run, &s);
+  if (s.error) std::rethrow_exception(std::move(s.error));
+  if constexpr (!std::is_void_v<result>) return std::move(*s.value);
+}
+
+}  // namespace detail
+
+// Runs `main` as the first goroutine and returns when it does. The other goroutines stop where they are then, as in Go.
+// Not from inside a goroutine.
+template <class F>
+void run(F&& main) {
+  auto* c = detail::make_closure(std::forward<F>(main));
+  detail::stacktide_run(&std::remove_pointer_t<decltype(c)>::start, c, c->entry());
+}
+
+// Starts a goroutine that calls f(args...) with copies of them. Returns its id. Inlined so that the creation site is the caller's line.
+template <class F, class... Args>
+[[gnu::always_inline]] inline std::uint64_t go(F&& f, Args&&... args) {
+  auto* c = detail::make_closure(std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::stacktide_go(&std::remove_pointer_t<decltype(c)>::start, c, c->entry());
+}
+
+// Lets others run first.
+inline void yield() { detail::stacktide_yield(); }
+
+template <class Rep, class Period>
+void sleep_for(std::chrono::duration<Rep, Period> d) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::nanoseconds>(d);
+  detail::stacktide_sleep_until(until.time_since_epoch().count());
+}
+
+// Calls f on the thread's system stack while other goroutines use the processor: for calls that block the thread. f must not wait on
+// goroutine primitives. Returns what f returns, throws what it throws.
+template <class F>
+std::invoke_result_t<F&> blocking(F&& f) {
+  return detail::call_through(detail::stacktide_blocking, f);
+}
+
+// Calls f on the thread's system stack: for code that needs much stack for a short time.
+template <class F>
+std::invoke_result_t<F&> on_system_stack(F&& f) {
+  return detail::call_through(detail::stacktide_on_system_stack, f);
+}
+
+// A name for this goroutine that the tools show; the first 23 bytes count.
+inline void set_label(std::string_view text) { detail::stacktide_set_label(text.data(), text.size()); }
+
+// The caller's id, 0 outside a goroutine.
+inline std::uint64_t goroutine_id() { return detail::stacktide_current_id(); }
+
+using stack_numbers = detail::stack_numbers;
+// The caller's stack now.
+inline stack_numbers stack_info() {
+  stack_numbers numbers;
+  detail::stacktide_stack_info(&numbers);
+  return numbers;
+}
+
+// Halves the stack of the caller and of each parked goroutine that uses less than a quarter of its own and may move. Returns how many were.
+inline std::uint64_t shrink_stacks() { return detail::stacktide_shrink_stacks(); }
+
+}  // namespace stacktide

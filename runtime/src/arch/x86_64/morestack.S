@@ -1,0 +1,526 @@
+// The stack check's slow path, and every other way off a goroutine's stack.
+//
+// All calls from a goroutine's stack to the thread's system stack lie inside the extent of the symbol __morestack: GDB stops a backtrace
+// where a caller's frame lies below its callee's ("previous frame inner to this frame") unless the function is named so
+// (gdb/frame.c, get_prev_frame_always_1). Entry points inside the extent are labels without a size, so that symbol lookups find
+// __morestack. The text is part of section stacktide_movable: these frames never keep a stack from moving.
+//
+// Invariants, each checked by unwinding at every instruction:
+//  - CFI is right at every instruction. While a copy may replace the stack, the CFA is computed from the goroutine's saved context
+//    in memory (g->bp, g->sp), which the copy updates in the same step as the extents; never from a register that goes stale.
+//  - rsp of the goroutine and rsp of the system stack are never mixed: what must be adjusted on a move (general registers) is
+//    saved on the goroutine's stack, what must not (vector registers) on the system stack.
+//  - No call to a runtime entry uses more than 136 bytes of the goroutine's stack (see kCheckBudget in stack.h).
+//
+// Frame of __morestack, from rbp (S is rsp at entry):
+//    16 caller's return address        8 return address into the function (S): its `ret`; + 1 is its body
+//     0 caller's rbp  -8 rax  -16 rcx  -24 rdx  -32 rsi  -40 rdi  -48 r8  -56 r9  -64 r10  -72 r11  -80 rbx  -88..-112 r12..r15
+#include "arch/x86_64/context.h"
+
+    .section stacktide_movable, "ax", @progbits
+
+// SLEB128 of G_BP (64) and G_SP (48) in the CFA expressions below: DW_CFA_def_cfa_expression, DW_OP_breg12 offset, DW_OP_deref,
+// DW_OP_plus_uconst n.
+#if G_BP != 64 || G_SP != 48 || SAVED_CONTEXT != 56
+#error "the CFA expressions encode G_BP, G_SP and SAVED_CONTEXT"
+#endif
+#define CFA_IS_SAVED_BP_PLUS_16 .cfi_escape 0x0f, 6, 0x7c, 0xc0, 0x00, 0x06, 0x23, 16
+#define CFA_IS_SAVED_SP_PLUS_56 .cfi_escape 0x0f, 5, 0x7c, 0x30, 0x06, 0x23, 56
+
+// ZF/CF: jae if rsp is outside the arena of goroutine stacks. Clobbers `reg` only. Touches no TLS, so it is right before TLS exists.
+.macro IN_ARENA reg
+    movq %rsp, \reg
+    subq stacktide_arena_lo(%rip), \reg
+    cmpq stacktide_arena_size(%rip), \reg
+.endm
+
+.macro THREAD_STATE reg
+    movq stacktide_thread@gottpoff(%rip), \reg
+.endm
+
+    .globl __morestack
+    .type __morestack, @function
+__morestack:
+    .cfi_startproc
+    .cfi_personality 0x9b, DW.ref.stacktide_personality
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    movq %rsp, %rbp
+    .cfi_def_cfa_register %rbp
+    pushq %rax
+    IN_ARENA %rax
+    jae .Lnot_a_goroutine
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %rbx
+    .cfi_offset %rbx, -96
+    pushq %r12
+    .cfi_offset %r12, -104
+    pushq %r13
+    .cfi_offset %r13, -112
+    pushq %r14
+    .cfi_offset %r14, -120
+    pushq %r15
+    .cfi_offset %r15, -128
+    THREAD_STATE %rbx
+    movq %fs:T_GOROUTINE(%rbx), %r12
+    movq %rsp, G_SP(%r12)
+    movq %rbp, G_BP(%r12)
+    leaq .Lsaved(%rip), %rax
+    // The saved pc is one where CFI needs nothing but rsp and rbp.
+.Lsaved:
+    movq %rax, G_PC(%r12)
+    CFA_IS_SAVED_BP_PLUS_16
+    movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    // Vector registers may hold arguments. XSAVEC skips what is not in use.
+    subq stacktide_xsave_size(%rip), %rsp
+    andq $-64, %rsp
+    xorl %edx, %edx
+    movq %rdx, 512(%rsp)
+    movq %rdx, 520(%rsp)
+    movq %rdx, 528(%rsp)
+    movq %rdx, 536(%rsp)
+    movq %rdx, 544(%rsp)
+    movq %rdx, 552(%rsp)
+    movq %rdx, 560(%rsp)
+    movq %rdx, 568(%rsp)
+    movl stacktide_xsave_mask(%rip), %eax
+    cmpl $0, stacktide_xsave_compact(%rip)
+    je 1f
+    xsavec (%rsp)
+    jmp 2f
+1:  xsave (%rsp)
+2:  movq %r12, %rdi
+    movq %r10, %rsi
+    movq %r11, %rdx
+    leaq 8(%rbp), %rcx
+    call stacktide_newstack
+    movq %rax, %r14
+    movl stacktide_xsave_mask(%rip), %eax
+    xorl %edx, %edx
+    xrstor (%rsp)
+    testq %r14, %r14
+    jne .Lrun_on_new_segment
+
+    // The goroutine's stack is where the saved context says, perhaps another one. Take everything from it.
+    movq G_BP(%r12), %rbp
+    movq G_SP(%r12), %rsp
+    .cfi_def_cfa %rbp, 16
+    movq -16(%rbp), %rcx
+    movq -24(%rbp), %rdx
+    movq -32(%rbp), %rsi
+    movq -40(%rbp), %rdi
+    movq -48(%rbp), %r8
+    movq -56(%rbp), %r9
+    movq -80(%rbp), %rbx
+    movq -88(%rbp), %r12
+    movq -96(%rbp), %r13
+    movq -104(%rbp), %r14
+    movq -112(%rbp), %r15
+.Lnot_a_goroutine:
+    .cfi_restore %rbx
+    .cfi_restore %r12
+    .cfi_restore %r13
+    .cfi_restore %r14
+    .cfi_restore %r15
+    // Leave no frame behind: go on at return address + 1 with rsp at the caller's return address. A function with variable arguments has
+    // `leaq 24(%rbp), %r11` there, which takes our frame for one of libgcc's on an old segment; do its work and skip it.
+    movq -8(%rbp), %rax
+    movq %rbp, %rsp
+    .cfi_def_cfa_register %rsp
+    popq %rbp
+    .cfi_def_cfa_offset 8
+    .cfi_restore %rbp
+    movq (%rsp), %r10
+    leaq 16(%rsp), %r11
+    incq %r10
+    cmpl $0x185d8d4c, (%r10)
+    jne 3f
+    addq $4, %r10
+3:  leaq 8(%rsp), %rsp
+    .cfi_def_cfa_offset 0
+    .cfi_register %rip, %r10
+    jmp *%r10
+
+    // Segmented: run the body on the new segment (r14: its stack arguments), with this frame, on the old one, as its caller. The body's frame
+    // stands for the function, so the CFA skips the function's `ret`: no language handler may see that address.
+.Lrun_on_new_segment:
+    .cfi_def_cfa %rbp, 24
+    .cfi_offset %rip, -8
+    .cfi_offset %rbp, -24
+    .cfi_offset %rbx, -104
+    .cfi_offset %r12, -112
+    .cfi_offset %r13, -120
+    .cfi_offset %r14, -128
+    .cfi_offset %r15, -136
+    movq %r14, %rsp
+    movq 8(%rbp), %r10
+    incq %r10
+    movq -8(%rbp), %rax
+    movq -16(%rbp), %rcx
+    movq -24(%rbp), %rdx
+    movq -32(%rbp), %rsi
+    movq -40(%rbp), %rdi
+    movq -48(%rbp), %r8
+    movq -56(%rbp), %r9
+    movq -80(%rbp), %rbx
+    movq -88(%rbp), %r12
+    movq -96(%rbp), %r13
+    movq -104(%rbp), %r14
+    movq -112(%rbp), %r15
+    call *%r10
+    .globl stacktide_segment_return
+    .hidden stacktide_segment_return
+stacktide_segment_return:
+    // Keep what a function may return: rax, rdx, xmm0, xmm1. The releaser uses general registers only.
+    movq %rax, -8(%rbp)
+    movq %rdx, -24(%rbp)
+    movups %xmm0, -40(%rbp)
+    movups %xmm1, -56(%rbp)
+    THREAD_STATE %rbx
+    movq %fs:T_GOROUTINE(%rbx), %rdi
+    movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    call stacktide_release_segment
+    movups -40(%rbp), %xmm0
+    movups -56(%rbp), %xmm1
+    movq -24(%rbp), %rdx
+    movq -8(%rbp), %rax
+    movq -80(%rbp), %rbx
+    movq %rbp, %rsp
+    .cfi_def_cfa_register %rsp
+    popq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_restore %rbp
+    .cfi_restore %rbx
+    .cfi_restore %r12
+    .cfi_restore %r13
+    .cfi_restore %r14
+    .cfi_restore %r15
+    ret
+    .cfi_endproc
+
+    // gold and lld send a function here that calls unchecked code, on every entry. The link-time thunks leave no such call; this is the
+    // safety net for one they missed: continue at once when 16 KiB are left, else ask for them.
+    .cfi_startproc
+    .globl __morestack_non_split
+__morestack_non_split:
+    addq $16384, %r10
+    pushq %rax
+    .cfi_def_cfa_offset 16
+    leaq 16(%rsp), %rax
+    subq %r10, %rax
+    cmpq %fs:TCB_STACKGUARD, %rax
+    popq %rax
+    .cfi_def_cfa_offset 8
+    jb __morestack
+    movq (%rsp), %r10
+    leaq 16(%rsp), %r11
+    incq %r10
+    cmpl $0x185d8d4c, (%r10)
+    jne 4f
+    addq $4, %r10
+4:  leaq 8(%rsp), %rsp
+    .cfi_def_cfa_offset 0
+    .cfi_register %rip, %r10
+    jmp *%r10
+    .cfi_endproc
+
+    // A library call (r11: target) on the thread's system stack. On any other stack: go straight on. Keeps rax (variable arguments).
+    // The CFA hangs on rbx, so exceptions and backtraces pass.
+    .cfi_startproc
+    .p2align 4
+    .globl stacktide_call_on_system_stack
+    .hidden stacktide_call_on_system_stack
+stacktide_call_on_system_stack:
+    IN_ARENA %r10
+    jae 5f
+    pushq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    movq %rsp, %rbx
+    .cfi_def_cfa_register %rbx
+    THREAD_STATE %r10
+    movq %fs:T_SYSTEM_SP(%r10), %rsp
+    call *%r11
+    movq %rbx, %rsp
+    .cfi_def_cfa_register %rsp
+    popq %rbx
+    .cfi_def_cfa_offset 8
+    .cfi_restore %rbx
+    ret
+5:  jmp *%r11
+    .cfi_endproc
+
+    // The same for a callee that may take stack arguments: copies what may be there, up to WIDE_ARGUMENTS bytes or the end of the stack.
+    .cfi_startproc
+    .p2align 4
+    .globl stacktide_call_on_system_stack_wide
+    .hidden stacktide_call_on_system_stack_wide
+stacktide_call_on_system_stack_wide:
+    IN_ARENA %r10
+    jae 5b
+    pushq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    movq %rsp, %rbx
+    .cfi_def_cfa_register %rbx
+    THREAD_STATE %r10
+    movq %fs:T_SYSTEM_SP(%r10), %rsp
+    pushq %rdi
+    pushq %rsi
+    pushq %rcx
+    movq %fs:T_GOROUTINE(%r10), %rcx
+    movq G_STACK_HI(%rcx), %rcx
+    movq %rsp, %r10
+    leaq 16(%rbx), %rsi
+    subq %rsi, %rcx
+    cmpq $WIDE_ARGUMENTS, %rcx
+    jbe 6f
+    movl $WIDE_ARGUMENTS, %ecx
+6:  subq %rcx, %rsp
+    andq $-64, %rsp
+    movq %rsp, %rdi
+    shrq $3, %rcx
+    rep movsq
+    movq (%r10), %rcx
+    movq 8(%r10), %rsi
+    movq 16(%r10), %rdi
+    call *%r11
+    movq %rbx, %rsp
+    .cfi_def_cfa_register %rsp
+    popq %rbx
+    .cfi_def_cfa_offset 8
+    .cfi_restore %rbx
+    ret
+    .cfi_endproc
+
+    // A call into the runtime (r11: implementation) on the system stack, with the goroutine's context saved first, so that the
+    // implementation may hand the goroutine to anyone at once. If it asked to park, this thread goes back to its scheduler and the goroutine comes
+    // back through stacktide_gopark; else it returns here. On any other stack: go straight on; parking is then refused.
+    .cfi_startproc
+    .p2align 4
+    .globl stacktide_runtime_call
+    .hidden stacktide_runtime_call
+stacktide_runtime_call:
+    IN_ARENA %r10
+    jae 5b
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    pushq %rbx
+    .cfi_def_cfa_offset 24
+    .cfi_offset %rbx, -24
+    pushq %r12
+    .cfi_def_cfa_offset 32
+    .cfi_offset %r12, -32
+    pushq %r13
+    .cfi_def_cfa_offset 40
+    .cfi_offset %r13, -40
+    pushq %r14
+    .cfi_def_cfa_offset 48
+    .cfi_offset %r14, -48
+    pushq %r15
+    .cfi_def_cfa_offset 56
+    .cfi_offset %r15, -56
+    THREAD_STATE %rbx
+    movq %fs:T_GOROUTINE(%rbx), %r12
+    movq %rsp, G_SP(%r12)
+    movq %rbp, G_BP(%r12)
+    leaq .Lresume(%rip), %rax
+    movq %rax, G_PC(%r12)
+    CFA_IS_SAVED_SP_PLUS_56
+    movl $1, %fs:T_CALLING(%rbx)
+    movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    call *%r11
+    movl $0, %fs:T_CALLING(%rbx)
+    cmpl $0, %fs:T_PARK(%rbx)
+    jne .Lto_scheduler
+    movq G_SP(%r12), %rsp
+    .cfi_def_cfa %rsp, 56
+    popq %r15
+    .cfi_def_cfa_offset 48
+    popq %r14
+    .cfi_def_cfa_offset 40
+    popq %r13
+    .cfi_def_cfa_offset 32
+    popq %r12
+    .cfi_def_cfa_offset 24
+    popq %rbx
+    .cfi_def_cfa_offset 16
+    popq %rbp
+    .cfi_def_cfa_offset 8
+    ret
+    // rsp is the system stack as gogo left it: the goroutine belongs to somebody else from here on.
+.Lto_scheduler:
+    .cfi_def_cfa %rsp, 64
+    movl $0, %fs:T_PARK(%rbx)
+    movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    jmp .Lback_in_scheduler
+    .cfi_endproc
+    .size __morestack, . - __morestack
+
+    // Where a parked goroutine's saved pc points: it has nothing to do but to take its registers and return from the runtime call.
+    // One instruction in, so that no debugger takes it for a function's entry.
+    .p2align 4
+    .globl stacktide_gopark
+    .type stacktide_gopark, @function
+stacktide_gopark:
+    .cfi_startproc
+    .cfi_def_cfa %rsp, 56
+    .cfi_offset %rbp, -16
+    .cfi_offset %rbx, -24
+    .cfi_offset %r12, -32
+    .cfi_offset %r13, -40
+    .cfi_offset %r14, -48
+    .cfi_offset %r15, -56
+    nop
+    .globl stacktide_resume_pc
+    .hidden stacktide_resume_pc
+stacktide_resume_pc:
+.Lresume:
+    popq %r15
+    .cfi_def_cfa_offset 48
+    popq %r14
+    .cfi_def_cfa_offset 40
+    popq %r13
+    .cfi_def_cfa_offset 32
+    popq %r12
+    .cfi_def_cfa_offset 24
+    popq %rbx
+    .cfi_def_cfa_offset 16
+    popq %rbp
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+    .size stacktide_gopark, . - stacktide_gopark
+
+    // void stacktide_gogo(Goroutine*): leaves the scheduler for a goroutine; returns when some goroutine parks on this thread.
+    .p2align 4
+    .globl stacktide_gogo
+    .hidden stacktide_gogo
+    .type stacktide_gogo, @function
+stacktide_gogo:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    pushq %rbx
+    .cfi_def_cfa_offset 24
+    .cfi_offset %rbx, -24
+    pushq %r12
+    .cfi_def_cfa_offset 32
+    .cfi_offset %r12, -32
+    pushq %r13
+    .cfi_def_cfa_offset 40
+    .cfi_offset %r13, -40
+    pushq %r14
+    .cfi_def_cfa_offset 48
+    .cfi_offset %r14, -48
+    pushq %r15
+    .cfi_def_cfa_offset 56
+    .cfi_offset %r15, -56
+    subq $8, %rsp
+    .cfi_def_cfa_offset 64
+    THREAD_STATE %rcx
+    movq %rsp, %fs:T_SYSTEM_SP(%rcx)
+    movq %rdi, %fs:T_GOROUTINE(%rcx)
+    movq G_STACKGUARD0(%rdi), %rax
+    movq %rax, %fs:TCB_STACKGUARD
+    movq G_RESULT(%rdi), %rax
+    movq G_RESULT_OK(%rdi), %rdx
+    .cfi_remember_state
+    movq G_SP(%rdi), %rsp
+    .cfi_def_cfa_offset 56
+    jmp *G_PC(%rdi)
+.Lback_in_scheduler:
+    .cfi_restore_state
+    addq $8, %rsp
+    .cfi_def_cfa_offset 56
+    popq %r15
+    .cfi_def_cfa_offset 48
+    popq %r14
+    .cfi_def_cfa_offset 40
+    popq %r13
+    .cfi_def_cfa_offset 32
+    popq %r12
+    .cfi_def_cfa_offset 24
+    popq %rbx
+    .cfi_def_cfa_offset 16
+    popq %rbp
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+    .size stacktide_gogo, . - stacktide_gogo
+
+    // The bottom frame of every goroutine. Reached by the `ret` of stacktide_gopark with r12 = closure, r13 = function; one
+    // instruction in, since unwinders look up a return address less one. Unwinding ends here.
+    .p2align 4
+    .globl stacktide_goroutine_start
+    .type stacktide_goroutine_start, @function
+stacktide_goroutine_start:
+    .cfi_startproc
+    .cfi_undefined %rip
+    nop
+    .globl stacktide_start_pc
+    .hidden stacktide_start_pc
+stacktide_start_pc:
+    movq %r12, %rdi
+    xorl %ebp, %ebp
+    call *%r13
+    leaq stacktide_goexit_impl(%rip), %r11
+    call stacktide_runtime_call
+    ud2
+    .cfi_endproc
+    .size stacktide_goroutine_start, . - stacktide_goroutine_start
+
+    // void stacktide_with_context(Goroutine*, void (*f)(void*), void* arg): calls f(arg) so that an unwinder running in it sees the parked
+    // goroutine's frames as its callers. Only for a goroutine whose saved pc is stacktide_resume_pc.
+    .p2align 4
+    .globl stacktide_with_context
+    .hidden stacktide_with_context
+    .type stacktide_with_context, @function
+stacktide_with_context:
+    .cfi_startproc
+    pushq %r12
+    .cfi_def_cfa_offset 16
+    .cfi_offset %r12, -16
+    movq %rdi, %r12
+    movq %rdx, %rdi
+    .cfi_remember_state
+    CFA_IS_SAVED_SP_PLUS_56
+    .cfi_offset %rbp, -16
+    .cfi_offset %rbx, -24
+    .cfi_offset %r12, -32
+    .cfi_offset %r13, -40
+    .cfi_offset %r14, -48
+    .cfi_offset %r15, -56
+    call *%rsi
+    .cfi_restore_state
+    popq %r12
+    .cfi_def_cfa_offset 8
+    .cfi_restore %r12
+    ret
+    .cfi_endproc
+    .size stacktide_with_context, . - stacktide_with_context
+
+    // The address of the personality routine, for position-independent CFI.
+    .section .data.rel.local.DW.ref.stacktide_personality, "awG", @progbits, DW.ref.stacktide_personality, comdat
+    .p2align 3
+    .hidden DW.ref.stacktide_personality
+    .weak DW.ref.stacktide_personality
+    .type DW.ref.stacktide_personality, @object
+    .size DW.ref.stacktide_personality, 8
+DW.ref.stacktide_personality:
+    .quad stacktide_personality
+
+    .section .note.GNU-split-stack, "", @progbits
+    .section .note.GNU-no-split-stack, "", @progbits
+    .section .note.stacktide.runtime, "", @progbits
+    .section .note.GNU-stack, "", @progbits

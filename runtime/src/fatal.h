@@ -1,0 +1,19 @@
+// Fatal paths: what is said when the program cannot go on. All end in abort(), so that a core follows.
+#pragma once
+
+#include <cstdint>
+
+namespace stacktide::runtime {
+
+struct Goroutine;
+
+// "fatal error: TEXT", the current goroutine's traceback, abort.
+[[noreturn]] void fatal(const char* text);
+// Go's words, all goroutines, abort.
+[[noreturn]] void fatal_deadlock();
+// "runtime: goroutine stack exceeds N-byte limit", "fatal error: stack overflow", its traceback, abort.
+[[noreturn]] void fatal_stack_limit(Goroutine& g, std::uint64_t limit);
+// Library code called back into the program, which then tried to park.
+[[noreturn]] void fatal_not_parkable(const char* what);
+
+}  // namespace stacktide::runtime

@@ -1,0 +1,78 @@
+#include "goroutine.h"
+
+#include <sys/mman.h>
+
+#include <mutex>
+
+#include "fatal.h"
+#include "metadata.h"
+
+namespace stacktide::runtime {
+
+constinit SlabTable slab_table{};
+
+namespace {
+// Guards the free list and the growth of the slab table; leaf lock.
+constinit std::mutex records_lock;
+constinit Goroutine* free_records = nullptr;
+constinit std::uint64_t last_id = 0;
+
+Goroutine* carve() {
+  std::uint64_t count = slab_table.count.load(std::memory_order_relaxed);
+  if (count == 0 || slab_table.slabs[count - 1].used.load(std::memory_order_relaxed) == slab_table.slabs[count - 1].capacity) {
+    if (count == kMaxSlabs) fatal("too many goroutines");
+    void* memory = mmap(nullptr, kSlabRecords * sizeof(Goroutine), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) fatal("out of memory for goroutine records");
+    slab_table.slabs[count].address = static_cast<Goroutine*>(memory);
+    slab_table.slabs[count].capacity = kSlabRecords;
+    slab_table.count.store(++count, std::memory_order_release);
+    publish_slabs(count);
+  }
+  Slab& slab = slab_table.slabs[count - 1];
+  const std::uint64_t index = slab.used.load(std::memory_order_relaxed);
+  Goroutine* g = slab.address + index;
+  slab.used.store(index + 1, std::memory_order_release);
+  return g;
+}
+}  // namespace
+
+Goroutine* allocate_goroutine() {
+  std::lock_guard guard(records_lock);
+  Goroutine* g = free_records;
+  if (g != nullptr) {
+    free_records = g->next;
+    g->next = nullptr;
+  } else {
+    g = carve();
+  }
+  g->id = ++last_id;
+  return g;
+}
+
+void free_goroutine(Goroutine* g) {
+  {
+    Changing changing(*g);
+    g->status.store(status_dead, std::memory_order_relaxed);
+    g->id = 0;
+    g->stack_lo = g->stack_hi = g->stackguard0 = g->stackguard = g->sp = g->pc = g->bp = 0;
+    g->wait_reason = wait_reason_none;
+    g->flags = 0;
+    g->m = nullptr;
+    g->wait_object = nullptr;
+    g->wait_since = 0;
+    g->parent = g->creation_pc = g->entry_pc = 0;
+    g->segments = nullptr;
+    g->high_water = g->moving_from = g->moving_to = g->bytes_copied = g->pinned_pc = 0;
+    g->grows = g->links = g->shrinks = g->hot_splits = 0;
+    g->label[0] = 0;
+    g->result = g->result_ok = 0;
+    g->eh_caught = nullptr;
+    g->eh_uncaught = 0;
+    g->spare = nullptr;
+  }
+  std::lock_guard guard(records_lock);
+  g->next = free_records;
+  free_records = g;
+}
+
+}  // namespace stacktide::runtime

@@ -1,0 +1,112 @@
+#include "monitor.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "fatal.h"
+#include "scheduler.h"
+#include "stack_growth.h"
+
+namespace stacktide::runtime {
+namespace {
+
+struct Sleeper {
+  std::int64_t when;
+  std::uint64_t order;  // first come, first served among equals
+  Goroutine* g;
+  bool operator<(const Sleeper& other) const { return when != other.when ? when > other.when : order > other.order; }
+};
+
+// A growth is followed by a look at all parked stacks after this long.
+constexpr std::int64_t kShrinkPeriod = 1'000'000'000;
+
+// Lives as long as the process: threads may still use it while main returns.
+struct Monitor {
+  std::mutex lock;  // leaf but for scheduler.lock, which ready() takes without it
+  std::condition_variable changed;
+  std::vector<Sleeper> sleepers;  // a heap, earliest first
+  std::uint64_t order = 0;
+  std::int64_t next_shrink = 0;  // 0: none planned
+};
+
+Monitor& monitor() {
+  static Monitor* const instance = new Monitor;
+  return *instance;
+}
+
+void shrink_parked() {
+  bool more = false;
+  for_each_goroutine([&](Goroutine& g) {
+    if (g.status.load(std::memory_order_relaxed) == status_waiting && shrink_if_idle(g, false)) more = true;
+  });
+  if (more) expect_shrinks();
+}
+
+void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard) {
+  std::int64_t until = self.sleepers.empty() ? 0 : self.sleepers.front().when;
+  if (self.next_shrink != 0 && (until == 0 || self.next_shrink < until)) until = self.next_shrink;
+  if (until == 0) {
+    self.changed.wait(guard);
+    return;
+  }
+  const std::int64_t now = clock_now();
+  scheduler.now.store(now, std::memory_order_relaxed);
+  // steady_clock is CLOCK_MONOTONIC here, as clock_now() is.
+  if (until > now) self.changed.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until)));
+}
+
+void monitor_main() {
+  Monitor& self = monitor();
+  std::unique_lock guard(self.lock);
+  for (;;) {
+    const std::int64_t now = clock_now();
+    scheduler.now.store(now, std::memory_order_relaxed);
+    if (!self.sleepers.empty() && self.sleepers.front().when <= now) {
+      std::pop_heap(self.sleepers.begin(), self.sleepers.end());
+      Goroutine* g = self.sleepers.back().g;
+      self.sleepers.pop_back();
+      guard.unlock();
+      ready(g, 0, 0);
+      // Only now: while a timer counts, nobody takes the silence for a deadlock.
+      scheduler.timers.fetch_sub(1, std::memory_order_seq_cst);
+      guard.lock();
+      continue;
+    }
+    if (self.next_shrink != 0 && self.next_shrink <= now) {
+      self.next_shrink = 0;
+      guard.unlock();
+      shrink_parked();
+      guard.lock();
+      continue;
+    }
+    wait_for_change(self, guard);
+  }
+}
+
+}  // namespace
+
+void start_monitor() { std::thread(monitor_main).detach(); }
+
+void wake_at(Goroutine* g, std::int64_t when) {
+  Monitor& self = monitor();
+  std::lock_guard guard(self.lock);
+  scheduler.timers.fetch_add(1, std::memory_order_seq_cst);
+  const bool earliest = self.sleepers.empty() || when < self.sleepers.front().when;
+  self.sleepers.push_back({when, self.order++, g});
+  std::push_heap(self.sleepers.begin(), self.sleepers.end());
+  if (earliest) self.changed.notify_one();
+}
+
+void expect_shrinks() {
+  if (scheduler.shrink == 0) return;
+  Monitor& self = monitor();
+  std::lock_guard guard(self.lock);
+  if (self.next_shrink != 0) return;
+  self.next_shrink = clock_now() + kShrinkPeriod;
+  self.changed.notify_one();
+}
+
+}  // namespace stacktide::runtime

@@ -1,0 +1,229 @@
+// The runtime's entry points but for channels and wait groups: NAME_impl runs on the system stack with the goroutine's context saved
+// (entries.S, stacktide_runtime_call). What is declared in the public headers is stacktide_NAME.
+#include <cxxabi.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <new>
+
+#include "events.h"
+#include "fatal.h"
+#include "metadata.h"
+#include "monitor.h"
+#include "scheduler.h"
+#include "stack.h"
+#include "stack_growth.h"
+#include "stacktide/detail/entries.h"
+
+namespace stacktide::runtime {
+namespace {
+
+// What run() waits for.
+struct MainDone {
+  std::mutex lock;
+  std::condition_variable changed;
+  std::uint64_t main_id = 0;
+  bool done = false;
+};
+constinit MainDone* main_done = nullptr;
+
+Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::uint64_t creation_pc) {
+  Goroutine* g = allocate_goroutine();
+  {
+    Changing changing(*g);
+    g->creation_pc = creation_pc;
+    g->entry_pc = entry_pc;
+    if (Goroutine* parent = current_goroutine()) g->parent = parent->id;
+    first_stack(*g, function, closure);
+    g->status.store(status_runnable, std::memory_order_relaxed);
+  }
+  scheduler.live.fetch_add(1, std::memory_order_relaxed);
+  scheduler.created.fetch_add(1, std::memory_order_relaxed);
+  return g;
+}
+
+// The return address of the runtime call that the current goroutine is in.
+std::uint64_t caller_pc() {
+  const Goroutine* g = stacktide_thread.goroutine;
+  return *reinterpret_cast<const std::uint64_t*>(g->sp + SAVED_CONTEXT - 8);
+}
+
+void start_runtime() {
+  const Options options = read_options();
+  publish_descriptor();
+  scheduler.max_procs = options.max_procs;
+  scheduler.policy = options.policy;
+  scheduler.stress_move = options.stress_move;
+  scheduler.shrink = options.shrink;
+  scheduler.min_stack = options.min_stack;
+  scheduler.segment_size = options.segment_size;
+  scheduler.max_stack = options.max_stack;
+  scheduler.start = clock_now();
+  scheduler.now.store(scheduler.start, std::memory_order_relaxed);
+  find_code_ranges();
+  find_vector_state();
+  if (options.stress_move) poison_freed_stacks();
+  reserve_arena();
+  reserve_ms();
+  make_event_rings(options.max_procs, options.events);
+  scheduler.ps = new P[options.max_procs]{};
+  for (std::uint32_t i = 0; i < options.max_procs; ++i) {
+    P& p = scheduler.ps[i];
+    p.id = i;
+    p.random = i * 2654435761U + 1;
+  }
+  publish_ps(scheduler.ps, options.max_procs);
+  for (std::uint32_t i = options.max_procs; i-- > 0;) {
+    P& p = scheduler.ps[i];
+    p.next_idle = scheduler.idle_p_list;
+    scheduler.idle_p_list = &p;
+  }
+  scheduler.idle_ps.store(options.max_procs, std::memory_order_seq_cst);
+  start_monitor();
+}
+
+}  // namespace
+
+extern "C" {
+
+void stacktide_run(Function function, void* closure, const void* entry) {
+  static std::mutex lock;
+  {
+    std::lock_guard guard(lock);
+    if (scheduler.running || stacktide_thread.m != nullptr) fatal("run() is already active");
+    scheduler.running = true;
+    if (main_done == nullptr) {
+      main_done = new MainDone;
+      start_runtime();
+    }
+    main_done->done = false;
+  }
+  scheduler.stopping.store(false, std::memory_order_relaxed);
+  Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry),
+                       reinterpret_cast<std::uint64_t>(__builtin_return_address(0)));
+  std::unique_lock guard(main_done->lock);
+  main_done->main_id = g->id;
+  enqueue(g, false);
+  main_done->changed.wait(guard, [] { return main_done->done; });
+  scheduler.running = false;
+}
+
+std::uint64_t stacktide_go_impl(Function function, void* closure, const void* entry) {
+  if (!scheduler.running) fatal("go() outside run()");
+  const std::uint64_t from = stacktide_thread.calling != 0 ? caller_pc() : reinterpret_cast<std::uint64_t>(__builtin_return_address(0));
+  Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry), from);
+  const std::uint64_t id = g->id;
+  enqueue(g, true);
+  return id;
+}
+
+void stacktide_goexit_impl() {
+  Goroutine* g = stacktide_thread.goroutine;
+  M& m = *stacktide_thread.m;
+  const std::uint64_t id = g->id;
+  begin_park(g, status_dead, wait_reason_none, nullptr);
+  m.goroutine = nullptr;
+  free_stacks(*g);
+  free_goroutine(g);
+  scheduler.live.fetch_sub(1, std::memory_order_seq_cst);
+  if (id != main_done->main_id) return;
+  scheduler.stopping.store(true, std::memory_order_relaxed);
+  std::lock_guard guard(main_done->lock);
+  main_done->done = true;
+  main_done->changed.notify_all();
+}
+
+void stacktide_yield_impl() {
+  Goroutine* g = parking_goroutine("yield()");
+  begin_park(g, status_runnable, wait_reason_none, nullptr);
+  enqueue(g, false);
+}
+
+void stacktide_sleep_until_impl(std::int64_t when) {
+  Goroutine* g = parking_goroutine("sleep_for()");
+  begin_park(g, status_waiting, wait_reason_sleep, nullptr);
+  wake_at(g, when);
+}
+
+// The goroutine keeps its thread and gives its P away; fn runs on the system stack. Afterwards it needs a P again: an idle one, else it
+// queues and this thread rests.
+void stacktide_blocking_impl(Function function, void* closure) {
+  Goroutine* g = parking_goroutine("blocking()");
+  M& m = *stacktide_thread.m;
+  note_high_water(*g, g->sp);
+  {
+    Changing changing(*g);
+    g->status.store(status_syscall, std::memory_order_relaxed);
+    g->wait_since = clock_now();
+  }
+  scheduler.blocking.fetch_add(1, std::memory_order_seq_cst);
+  m.status.store(m_status_blocking, std::memory_order_relaxed);
+  release_p(m);
+  stacktide_thread.calling = 0;
+  function(closure);
+  stacktide_thread.calling = 1;
+  const bool resumed = acquire_p(m);
+  {
+    Changing changing(*g);
+    g->status.store(status_running, std::memory_order_relaxed);
+  }
+  if (resumed) {
+    m.status.store(m_status_running, std::memory_order_relaxed);
+  } else {
+    begin_park(g, status_runnable, wait_reason_none, nullptr);
+    global_put(&g, 1);
+  }
+  scheduler.blocking.fetch_sub(1, std::memory_order_seq_cst);
+  if (!resumed) wake_one();
+}
+
+void stacktide_on_system_stack_impl(Function function, void* closure) {
+  const std::uint32_t calling = stacktide_thread.calling;
+  stacktide_thread.calling = 0;
+  function(closure);
+  stacktide_thread.calling = calling;
+}
+
+void stacktide_set_label_impl(const char* text, std::size_t length) {
+  Goroutine* g = current_goroutine();
+  if (g == nullptr) return;
+  if (length > sizeof g->label - 1) length = sizeof g->label - 1;
+  Changing changing(*g);
+  std::memcpy(g->label, text, length);
+  g->label[length] = 0;
+}
+
+void stacktide_stack_info_impl(detail::stack_numbers* out) {
+  Goroutine* g = current_goroutine();
+  if (g == nullptr) {
+    *out = {};
+    return;
+  }
+  // `out` may lie on the goroutine's own stack, which does not move during this call.
+  const std::uint64_t sp = stacktide_thread.calling != 0 ? g->sp + SAVED_CONTEXT : g->stack_hi;
+  std::uint64_t size = g->stack_hi - g->stack_lo;
+  std::uint64_t segments = 1;
+  for (const Segment* s = g->segments; s != nullptr; s = s->previous) size += s->hi - s->lo, ++segments;
+  *out = {g->id,    size,     used_bytes(*g, sp), sp - g->stackguard, g->high_water,  segments, g->stack_lo,
+          g->stack_hi, g->grows, g->links,         g->shrinks,        g->hot_splits, g->bytes_copied};
+}
+
+std::uint64_t stacktide_shrink_stacks_impl() {
+  std::uint64_t shrunk = 0;
+  Goroutine* self = stacktide_thread.calling != 0 ? stacktide_thread.goroutine : nullptr;
+  if (self != nullptr && shrink_if_idle(*self, true)) ++shrunk;
+  for_each_goroutine([&](Goroutine& g) {
+    if (g.status.load(std::memory_order_relaxed) == status_waiting && shrink_if_idle(g, false)) ++shrunk;
+  });
+  return shrunk;
+}
+
+std::uint64_t stacktide_current_id_impl() {
+  const Goroutine* g = current_goroutine();
+  return g == nullptr ? 0 : g->id;
+}
+
+}  // extern "C"
+
+}  // namespace stacktide::runtime

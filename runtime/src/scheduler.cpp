@@ -1,0 +1,357 @@
+#include "scheduler.h"
+
+#include <cxxabi.h>
+#include <time.h>
+
+#include <cstring>
+
+#include "fatal.h"
+#include "metadata.h"
+#include "stack.h"
+#include "stack_growth.h"
+
+namespace stacktide::runtime {
+
+constinit Scheduler scheduler{};
+
+extern "C" void stacktide_gogo(Goroutine* g);
+
+namespace {
+
+// What __cxa_get_globals() points to (Itanium C++ ABI 2.2.2).
+struct EhGlobals {
+  void* caught;
+  unsigned int uncaught;
+};
+
+void put_back_eh(M& m, Goroutine& g) {
+  auto& globals = *static_cast<EhGlobals*>(m.eh_globals);
+  globals.caught = g.eh_caught;
+  globals.uncaught = g.eh_uncaught;
+}
+
+void take_eh(M& m, Goroutine& g) {
+  auto& globals = *static_cast<EhGlobals*>(m.eh_globals);
+  g.eh_caught = globals.caught;
+  g.eh_uncaught = globals.uncaught;
+  globals.caught = nullptr;
+  globals.uncaught = 0;
+}
+
+// Under scheduler.lock.
+Goroutine* global_take_one() {
+  Goroutine* g = scheduler.global_head;
+  if (g == nullptr) return nullptr;
+  scheduler.global_head = g->next;
+  if (scheduler.global_head == nullptr) scheduler.global_tail = nullptr;
+  scheduler.global_size.fetch_sub(1, std::memory_order_relaxed);
+  g->next = nullptr;
+  return g;
+}
+
+// Takes a fair share of the global queue: one to run, the others to p's ring.
+Goroutine* global_get(P& p) {
+  if (scheduler.global_size.load(std::memory_order_relaxed) == 0) return nullptr;
+  std::lock_guard guard(scheduler.lock);
+  std::uint64_t n = scheduler.global_size.load(std::memory_order_relaxed) / scheduler.max_procs + 1;
+  if (n > kRunQueue / 2) n = kRunQueue / 2;
+  Goroutine* first = global_take_one();
+  for (; first != nullptr && n > 1; --n) {
+    // A full ring would spill into the global queue, whose lock is held.
+    if (p.run_tail.load(std::memory_order_relaxed) - p.run_head.load(std::memory_order_acquire) >= kRunQueue / 2) break;
+    Goroutine* g = global_take_one();
+    if (g == nullptr) break;
+    run_queue_put(p, g, false);
+  }
+  return first;
+}
+
+// Under scheduler.lock.
+void put_idle_p(P& p) {
+  p.status.store(p_status_idle, std::memory_order_relaxed);
+  p.m = nullptr;
+  p.next_idle = scheduler.idle_p_list;
+  scheduler.idle_p_list = &p;
+  scheduler.idle_ps.fetch_add(1, std::memory_order_seq_cst);
+}
+
+// Under scheduler.lock.
+P* take_idle_p() {
+  P* p = scheduler.idle_p_list;
+  if (p == nullptr) return nullptr;
+  scheduler.idle_p_list = p->next_idle;
+  scheduler.idle_ps.fetch_sub(1, std::memory_order_seq_cst);
+  return p;
+}
+
+void attach(M& m, P& p) {
+  m.p = &p;
+  p.m = &m;
+  p.status.store(p_status_running, std::memory_order_relaxed);
+}
+
+// An idle M, or a new one, takes p and schedules.
+void run_p(P* p, bool spinning) {
+  M* m = nullptr;
+  {
+    std::lock_guard guard(scheduler.lock);
+    m = scheduler.idle_m_list;
+    if (m != nullptr) {
+      scheduler.idle_m_list = m->next_idle;
+      --scheduler.idle_ms;
+    }
+  }
+  if (m == nullptr) {
+    start_m(p, spinning);
+    return;
+  }
+  m->next_p = p;
+  m->spinning = spinning;
+  wake_m(*m);
+}
+
+}  // namespace
+
+void wake_one() {
+  if (scheduler.idle_ps.load(std::memory_order_seq_cst) == 0) return;
+  std::uint32_t none = 0;
+  if (!scheduler.spinning_ms.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
+  P* p = nullptr;
+  {
+    std::lock_guard guard(scheduler.lock);
+    p = take_idle_p();
+  }
+  if (p == nullptr) {
+    scheduler.spinning_ms.fetch_sub(1, std::memory_order_seq_cst);
+    return;
+  }
+  run_p(p, true);
+}
+
+namespace {
+
+void stop_spinning(M& m) {
+  m.spinning = false;
+  const std::uint32_t before = scheduler.spinning_ms.fetch_sub(1, std::memory_order_seq_cst);
+  // The last one to find work wakes another: there may be more.
+  if (before == 1) wake_one();
+}
+
+Goroutine* steal(P& p) {
+  for (int round = 0; round < 4; ++round) {
+    p.random = p.random * 1664525 + 1013904223;
+    const std::uint32_t from = p.random >> 8;
+    for (std::uint32_t i = 0; i < scheduler.max_procs; ++i) {
+      P& victim = scheduler.ps[(from + i) % scheduler.max_procs];
+      if (&victim == &p || run_queue_empty(victim)) continue;
+      if (Goroutine* g = run_queue_steal(p, victim)) return g;
+    }
+  }
+  return nullptr;
+}
+
+bool work_anywhere() {
+  if (scheduler.global_size.load(std::memory_order_seq_cst) != 0) return true;
+  for (std::uint32_t i = 0; i < scheduler.max_procs; ++i) {
+    if (!run_queue_empty(scheduler.ps[i])) return true;
+  }
+  return false;
+}
+
+// Under scheduler.lock, after this M's P went idle: nobody is left who could make anything ready.
+bool everyone_asleep() {
+  return scheduler.idle_ps.load(std::memory_order_relaxed) == scheduler.max_procs &&
+         scheduler.blocking.load(std::memory_order_relaxed) == 0 && scheduler.timers.load(std::memory_order_relaxed) == 0 &&
+         scheduler.live.load(std::memory_order_relaxed) != 0 && !scheduler.stopping.load(std::memory_order_relaxed) &&
+         !work_anywhere();
+}
+
+// Gives the P back and sleeps until handed another. False: look for work again at once.
+void rest(M& m) {
+  bool deadlock = false;
+  {
+    std::unique_lock guard(scheduler.lock);
+    if (m.p != nullptr) {
+      if (scheduler.global_size.load(std::memory_order_relaxed) != 0) return;
+      P& p = *m.p;
+      m.p = nullptr;
+      put_idle_p(p);
+    }
+    if (m.spinning) {
+      m.spinning = false;
+      scheduler.spinning_ms.fetch_sub(1, std::memory_order_seq_cst);
+      // Between this M's last look and now, somebody may have made work ready and woken nobody, because this one was spinning.
+      if (work_anywhere()) {
+        if (P* p = take_idle_p()) {
+          attach(m, *p);
+          m.spinning = true;
+          scheduler.spinning_ms.fetch_add(1, std::memory_order_seq_cst);
+          return;
+        }
+      }
+    }
+    deadlock = everyone_asleep();
+    m.status.store(m_status_idle, std::memory_order_relaxed);
+    m.next_idle = scheduler.idle_m_list;
+    scheduler.idle_m_list = &m;
+    ++scheduler.idle_ms;
+  }
+  if (deadlock) fatal_deadlock();
+  sleep_m(m);
+  P* p = m.next_p;
+  m.next_p = nullptr;
+  attach(m, *p);
+}
+
+Goroutine* find_runnable(M& m) {
+  for (;;) {
+    if (scheduler.stopping.load(std::memory_order_relaxed)) {
+      m.status.store(m_status_idle, std::memory_order_relaxed);
+      for (;;) sleep_m(m);  // the process is about to leave main
+    }
+    if (m.p != nullptr) {
+      P& p = *m.p;
+      // Now and then the global queue first, so that two goroutines that keep waking each other do not starve it.
+      if (p.ticks % 61 == 0) {
+        if (Goroutine* g = global_get(p)) return g;
+      }
+      if (Goroutine* g = run_queue_get(p)) return g;
+      if (Goroutine* g = global_get(p)) return g;
+      if (m.spinning || 2 * scheduler.spinning_ms.load(std::memory_order_relaxed) <
+                            scheduler.max_procs - scheduler.idle_ps.load(std::memory_order_relaxed)) {
+        if (!m.spinning) {
+          m.spinning = true;
+          scheduler.spinning_ms.fetch_add(1, std::memory_order_seq_cst);
+        }
+        m.status.store(m_status_spinning, std::memory_order_relaxed);
+        if (Goroutine* g = steal(p)) return g;
+      }
+    }
+    rest(m);
+  }
+}
+
+}  // namespace
+
+std::int64_t clock_now() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * std::int64_t{1000000000} + now.tv_nsec;
+}
+
+void schedule(M& m) {
+  if (m.next_p != nullptr) {
+    attach(m, *m.next_p);
+    m.next_p = nullptr;
+  }
+  for (;;) {
+    Goroutine* g = find_runnable(m);
+    if (m.spinning) stop_spinning(m);
+    m.status.store(m_status_running, std::memory_order_relaxed);
+    ++m.p->ticks;
+    check_canary(g->stack_lo, g->id);
+    {
+      Changing changing(*g);
+      g->m = &m;
+      g->wait_reason = wait_reason_none;
+      g->wait_object = nullptr;
+      g->status.store(status_running, std::memory_order_relaxed);
+      g->stackguard0 = scheduler.stress_move ? static_cast<std::uint64_t>(k_guard_force_move) : g->stackguard;
+    }
+    put_back_eh(m, *g);
+    m.goroutine = g;
+    stacktide_gogo(g);
+  }
+}
+
+void release_p(M& m) {
+  P& p = *m.p;
+  m.p = nullptr;
+  {
+    std::lock_guard guard(scheduler.lock);
+    if (run_queue_empty(p) && scheduler.global_size.load(std::memory_order_relaxed) == 0) {
+      put_idle_p(p);
+      return;
+    }
+  }
+  run_p(&p, false);
+}
+
+bool acquire_p(M& m) {
+  std::lock_guard guard(scheduler.lock);
+  P* p = take_idle_p();
+  if (p == nullptr) return false;
+  attach(m, *p);
+  return true;
+}
+
+void global_put(Goroutine* const* batch, std::size_t n) {
+  std::lock_guard guard(scheduler.lock);
+  for (std::size_t i = 0; i < n; ++i) {
+    batch[i]->next = nullptr;
+    if (scheduler.global_tail == nullptr) {
+      scheduler.global_head = batch[i];
+    } else {
+      scheduler.global_tail->next = batch[i];
+    }
+    scheduler.global_tail = batch[i];
+  }
+  scheduler.global_size.fetch_add(n, std::memory_order_seq_cst);
+}
+
+void enqueue(Goroutine* g, bool next) {
+  M* m = stacktide_thread.m;
+  if (m != nullptr && m->p != nullptr) {
+    run_queue_put(*m->p, g, next);
+  } else {
+    global_put(&g, 1);
+  }
+  wake_one();
+}
+
+void ready(Goroutine* g, std::uint64_t result, std::uint64_t ok) {
+  g->result = result;
+  g->result_ok = ok;
+  for (std::uint8_t status = g->status.load(std::memory_order_acquire);;) {
+    // A shrink holds it: leave a mark, and the shrink enqueues it.
+    const std::uint8_t next = status == status_copystack ? status_copystack_woken : status_runnable;
+    if (status != status_copystack && status != status_waiting) fatal("a goroutine was made ready that does not wait");
+    if (!g->status.compare_exchange_weak(status, next, std::memory_order_acq_rel)) continue;
+    if (next == status_copystack_woken) return;
+    break;
+  }
+  enqueue(g, true);
+}
+
+Goroutine* current_goroutine() {
+  M* m = stacktide_thread.m;
+  return m == nullptr ? nullptr : m->goroutine;
+}
+
+Goroutine* parking_goroutine(const char* what) {
+  if (stacktide_thread.calling != 0) [[likely]] return stacktide_thread.goroutine;
+  fatal_not_parkable(what);
+}
+
+void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const void* object) {
+  M& m = *stacktide_thread.m;
+  check_canary(g->stack_lo, g->id);
+  take_eh(m, *g);
+  m.goroutine = nullptr;
+  stacktide_thread.park = 1;
+  {
+    Changing changing(*g);
+    note_high_water(*g, g->sp);
+    g->m = nullptr;
+    g->wait_reason = reason;
+    g->wait_object = object;
+    if (status == status_waiting) {
+      g->wait_since = clock_now();
+      scheduler.now.store(g->wait_since, std::memory_order_relaxed);
+    }
+  }
+  // From here on a shrink may claim it.
+  g->status.store(status, std::memory_order_release);
+}
+
+}  // namespace stacktide::runtime

@@ -1,0 +1,95 @@
+// The scheduler: which goroutine runs on which thread.
+//
+// Concept. G, M and P, as in Go's runtime/proc.go: an M (OS thread) needs a P to run goroutines; there are STACKTIDE_MAXPROCS Ps. Ready goroutines
+// wait in the queue of a P or in the global one. An M that finds nothing looks at the other Ps (spinning), then gives its P
+// back and sleeps. Whoever makes a goroutine ready wakes one M if a P is idle and nobody is spinning; an M that stops spinning looks once more
+// at every queue after it said so. Between them, no ready goroutine is left behind.
+//
+// Parking. A runtime call saves the goroutine's context before the implementation runs (morestack.S), so the implementation may put the
+// goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first and touches the
+// goroutine no more afterwards; the thread returns to schedule() through the assembly.
+//
+// Locks, in this order: a channel's or wait group's lock; scheduler_lock; records_lock, arena_lock (leaves). No user code runs under any.
+//
+// Rejected: the caller's thread as first M (main's goroutine may end on another thread while that one runs something long; run() would hang).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "goroutine.h"
+#include "options.h"
+#include "processor.h"
+#include "worker.h"
+
+namespace stacktide::runtime {
+
+// The scheduler's record: exported as it is (abi.h, type scheduler).
+struct Scheduler {
+  std::uint32_t max_procs;
+  std::uint8_t policy;
+  std::uint8_t stress_move;
+  std::uint8_t shrink;
+  std::uint64_t min_stack;
+  std::uint64_t segment_size;
+  std::uint64_t max_stack;
+  Goroutine* global_head;
+  std::atomic<std::uint64_t> global_size;
+  std::atomic<std::uint32_t> idle_ps;
+  std::uint32_t idle_ms;
+  std::atomic<std::uint32_t> spinning_ms;
+  std::atomic<std::uint32_t> blocking;  // goroutines in blocking()
+  std::atomic<std::uint32_t> timers;
+  std::atomic<std::uint64_t> live;
+  std::atomic<std::uint64_t> created;
+  std::uint64_t arena_lo;
+  std::uint64_t arena_hi;
+  std::atomic<std::uint64_t> stack_bytes;
+  std::int64_t start;
+  std::atomic<std::int64_t> now;
+  // Private from here on.
+  std::mutex lock;  // global queue, idle lists
+  Goroutine* global_tail;
+  P* idle_p_list;
+  M* idle_m_list;
+  P* ps;
+  std::atomic<bool> stopping;  // main has returned: nothing more is started
+  bool running;                // run() is active
+};
+extern Scheduler scheduler;
+
+using Function = void (*)(void*);
+
+// Nanoseconds of CLOCK_MONOTONIC. Uses no vector registers.
+std::int64_t clock_now();
+
+// The loop of an M; returns when the program stops running goroutines.
+void schedule(M& m);
+// Appends to the global queue.
+void global_put(Goroutine* const* batch, std::size_t n);
+// Makes a waiting goroutine runnable; its runtime call returns (result, ok).
+void ready(Goroutine* g, std::uint64_t result, std::uint64_t ok);
+// Puts a runnable goroutine (status already set) in a queue and wakes an M for it.
+void enqueue(Goroutine* g, bool next);
+
+// If a P is idle and nobody looks for work, somebody starts to.
+void wake_one();
+// Gives m's P to another M if there is work for it, else to the idle ones.
+void release_p(M& m);
+// Takes an idle P for m. False: there is none.
+bool acquire_p(M& m);
+// Finds out what __morestack must save. Once, at start.
+void find_vector_state();
+
+// The goroutine whose runtime call is being served. Ends the program when this thread is not in one: library code called back
+// into the program, and that may not park; `what` says what it tried.
+Goroutine* parking_goroutine(const char* what);
+// The goroutine that runs on this thread, also when library code called back; nullptr on other threads.
+Goroutine* current_goroutine();
+// Takes the goroutine off this thread: status, reason, clock and its exception state. After the lock that guards its queue entry
+// is released it belongs to its waker. `status` is waiting or runnable.
+void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const void* object);
+
+}  // namespace stacktide::runtime

@@ -1,0 +1,60 @@
+// Stacks: where they come from and what their bytes are for.
+//
+// Concept. All goroutine stacks lie in one reserved range, the arena, so that one compare tells whether a thread is on a goroutine's
+// stack, before thread-local storage exists even. Sizes are powers of two from 2048; each is aligned to its own size (to 4 KiB beyond),
+// so a move changes addresses by a multiple of 2048 and keeps every alignment. Free stacks wait in a list per size class.
+// The arena lies where no text, small integer or double looks like an address in it, and below all thread stacks, so that code compiled with checks
+// passes them on a thread's stack whatever guard is set.
+//
+//   hi  +-----------------+  first frame
+//       |      used       |
+//   sp  +-----------------+
+//       |    headroom     |
+//       +-----------------+  guard = lo + kStackGuard: a check fails below it
+//       |   kStackSmall   |  frames below kStackSmall bytes compare rsp itself, so they may reach this far
+//       +-----------------+
+//       |  kCheckBudget   |  what the slow path and the way to the system stack need, and the red zone of a leaf
+//   lo  +-----------------+  canary: the last detector
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "stacktide/abi.h"
+
+namespace stacktide::runtime {
+
+#define STACKTIDE_CONSTANT(name, value) inline constexpr std::int64_t k_##name = value;
+STACKTIDE_CONSTANTS(STACKTIDE_CONSTANT)
+#undef STACKTIDE_CONSTANT
+
+inline constexpr std::uint64_t kStackMin = k_stack_min;
+inline constexpr std::uint64_t kStackGuard = k_stack_guard;
+inline constexpr std::uint64_t kStackSmall = k_stack_small;
+inline constexpr std::uint64_t kStackBig = k_stack_big;
+inline constexpr std::uint64_t kCanary = static_cast<std::uint64_t>(k_canary);
+
+// Below a small frame that passed its check: a call's return address (8), then the deepest of: __morestack (its caller's return address and 15
+// registers: 128), a runtime call (return address of a tail and 56), a library call (16); a leaf's red zone (128); the canary (8).
+// Three levels of unchecked assembly never nest, so twice the largest is more than enough.
+inline constexpr std::uint64_t kCheckBudget = 8 + 2 * 128 + 128 + 8;
+static_assert(kStackGuard >= kStackSmall + kCheckBudget, "StackGuard must hold a small frame and the slow path below it");
+// A fresh stack must have room above its guard for the first function.
+static_assert(kStackMin >= kStackGuard + 512);
+
+// Reserves the arena. Called once, before the first goroutine. Ends the program when the address space is not to be had.
+void reserve_arena();
+// A stack of `size` bytes (a power of two from kStackMin), canary in place; its lowest address. Ends the program when memory is out.
+std::uint64_t allocate_stack(std::uint64_t size);
+// Gives a stack back. A broken canary ends the program, naming the goroutine.
+void free_stack(std::uint64_t lo, std::uint64_t size, std::uint64_t goroutine);
+// Ends the program when the canary at lo is broken.
+void check_canary(std::uint64_t lo, std::uint64_t goroutine);
+// With poisoning, what is freed is filled with 0xee.
+void poison_freed_stacks();
+
+}  // namespace stacktide::runtime
+
+// Read by assembly: the arena's range. Zero until it is reserved, so that no stack pointer lies in it.
+extern "C" std::uint64_t stacktide_arena_lo;
+extern "C" std::uint64_t stacktide_arena_size;

@@ -1,0 +1,377 @@
+#include "stack_growth.h"
+
+#include <link.h>
+#include <unwind.h>
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+
+#include "events.h"
+#include "fatal.h"
+#include "metadata.h"
+#include "scheduler.h"
+#include "stack.h"
+
+extern "C" {
+// Where the linker put the code that may move (the assembly's own frames at least).
+extern const char __start_stacktide_movable[];
+extern const char __stop_stacktide_movable[];
+extern const char stacktide_resume_pc[];
+extern const char stacktide_start_pc[];
+extern const char stacktide_segment_return[];
+}
+
+namespace stacktide::runtime {
+namespace {
+
+struct Range {
+  std::uint64_t lo;
+  std::uint64_t hi;
+  bool contains(std::uint64_t word) const { return word - lo < hi - lo; }
+};
+constinit Range program_code{};  // executable segments of the program itself
+constinit Range movable_code{};
+
+std::uint64_t* words(std::uint64_t address) { return reinterpret_cast<std::uint64_t*>(address); }
+
+// Do the bytes before `pc` end a call? E8 rel32, or FF /2 in any of its lengths. Code before pc is mapped: pc lies in the program's text.
+bool follows_call(std::uint64_t pc) {
+  if (pc - program_code.lo < 8) return false;
+  const auto* code = reinterpret_cast<const unsigned char*>(pc);
+  if (code[-5] == 0xe8) return true;
+  for (int length = 2; length <= 7; ++length) {
+    if (code[-length] == 0xff && (code[-length + 1] & 0x38) == 0x10) return true;
+  }
+  return false;
+}
+
+// The first return address into pinned code in [from, to), or 0.
+std::uint64_t find_pinned(std::uint64_t from, std::uint64_t to) {
+  for (std::uint64_t at = from; at < to; at += 8) {
+    const std::uint64_t word = *words(at);
+    if (program_code.contains(word) && !movable_code.contains(word) && follows_call(word)) return word;
+  }
+  return 0;
+}
+
+bool may_copy(Goroutine& g, bool note) {
+  if (scheduler.policy == policy_segmented) return false;
+  if (scheduler.policy == policy_contiguous) return true;
+  const std::uint64_t pinned = find_pinned(g.sp, g.stack_hi);
+  if (note) g.pinned_pc = pinned;
+  return pinned == 0;
+}
+
+std::uint32_t adjust(std::uint64_t from, std::uint64_t to, std::uint64_t old_lo, std::uint64_t size, std::uint64_t delta) {
+  std::uint32_t adjusted = 0;
+  for (std::uint64_t at = from; at < to; at += 8) {
+    std::uint64_t& word = *words(at);
+    const bool inside = word - old_lo <= size;
+    word += inside ? delta : 0;
+    adjusted += inside;
+  }
+  return adjusted;
+}
+
+void set_extents(Goroutine& g, std::uint64_t lo, std::uint64_t hi) {
+  g.stack_lo = lo;
+  g.stack_hi = hi;
+  g.stackguard = lo + kStackGuard;
+  g.stackguard0 = g.stackguard;
+}
+
+// Moves the current segment to one of new_size bytes. Returns the number of words adjusted.
+std::uint32_t copystack(Goroutine& g, std::uint64_t new_size) {
+  const std::uint64_t old_lo = g.stack_lo;
+  const std::uint64_t old_hi = g.stack_hi;
+  const std::uint64_t old_size = old_hi - old_lo;
+  const std::uint64_t used = old_hi - g.sp;
+  const std::uint64_t new_lo = allocate_stack(new_size);
+  const std::uint64_t new_hi = new_lo + new_size;
+  const std::uint64_t delta = new_hi - old_hi;
+  std::uint32_t adjusted = 0;
+  {
+    Changing changing(g);
+    g.moving_from = old_lo;
+    g.moving_to = new_lo;
+    std::memcpy(words(new_hi - used), words(g.sp), used);
+    adjusted = adjust(new_hi - used, new_hi, old_lo, old_size, delta);
+    for (Segment* segment = g.segments; segment != nullptr; segment = segment->previous) {
+      adjusted += adjust(segment->sp, segment->hi, old_lo, old_size, delta);
+    }
+    if (g.bp - old_lo <= old_size) g.bp += delta;
+    set_extents(g, new_lo, new_hi);
+    g.sp += delta;
+    g.bytes_copied += used;
+    g.moving_from = g.moving_to = 0;
+  }
+  free_stack(old_lo, old_size, g.id);
+  return adjusted;
+}
+
+std::uint32_t clamp32(std::uint64_t value) { return value > 0xffffffff ? 0xffffffff : static_cast<std::uint32_t>(value); }
+
+std::uint64_t total_size(const Goroutine& g) {
+  std::uint64_t size = g.stack_hi - g.stack_lo;
+  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous) size += segment->hi - segment->lo;
+  return size;
+}
+
+void set_thread_guard(std::uint64_t guard) { asm volatile("movq %0, %%fs:0x70" : : "r"(guard) : "memory"); }
+static_assert(TCB_STACKGUARD == 0x70);
+
+// Rearms the guard of the running goroutine; under stress the next check fails again.
+void rearm(Goroutine& g) {
+  g.stackguard0 = scheduler.stress_move ? static_cast<std::uint64_t>(k_guard_force_move) : g.stackguard;
+  set_thread_guard(g.stackguard0);
+}
+
+// What the failed check asked for.
+struct Demand {
+  std::uint64_t sp;     // rsp at the function's entry, where its return address is
+  std::uint64_t frame;  // bytes below sp that the check covers
+  std::uint64_t args;   // bytes of stack arguments
+  std::uint64_t pc;     // in the function
+  std::uint64_t caller;
+};
+
+bool fits(const Goroutine& g, const Demand& demand) {
+  // Small frames compare rsp itself (stack.h).
+  const std::uint64_t reach = demand.frame < kStackSmall ? 0 : demand.frame;
+  return demand.sp - g.stack_lo >= kStackGuard + reach;
+}
+
+void grow(Goroutine& g, const Demand& demand) {
+  const std::int64_t start = clock_now();
+  const std::uint64_t old_lo = g.stack_lo;
+  const std::uint64_t old_size = g.stack_hi - g.stack_lo;
+  const std::uint64_t used = g.stack_hi - demand.sp;
+  std::uint64_t size = old_size * 2;
+  while (size < used + demand.frame + kStackGuard) size *= 2;
+  if (total_size(g) - old_size + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
+  g.status.store(status_copystack, std::memory_order_relaxed);
+  const std::uint32_t adjusted = copystack(g, size);
+  g.status.store(status_running, std::memory_order_relaxed);
+  ++g.grows;
+  const std::int64_t end = clock_now();
+  record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted,
+                clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
+               demand.caller);
+}
+
+// Moves to another stack of the same size, to provoke what a move could break.
+void stress_move(Goroutine& g) {
+  g.status.store(status_copystack, std::memory_order_relaxed);
+  copystack(g, g.stack_hi - g.stack_lo);
+  g.status.store(status_running, std::memory_order_relaxed);
+}
+
+std::uint32_t& eh_uncaught() {
+  // __cxa_eh_globals: { void* caught; unsigned uncaught; } (Itanium C++ ABI 2.2.2).
+  return *reinterpret_cast<std::uint32_t*>(static_cast<char*>(stacktide_thread.m->eh_globals) + 8);
+}
+
+void release_spare(Goroutine& g) {
+  Segment* spare = g.spare;
+  g.spare = nullptr;
+  while (spare != nullptr) {
+    Segment* previous = spare->previous;
+    free_stack(spare->lo, spare->hi - spare->lo, g.id);
+    std::free(spare);
+    spare = previous;
+  }
+}
+
+// Continues on a new segment. Returns the stack pointer for the function's body: where its stack arguments are.
+std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
+  const std::int64_t start = clock_now();
+  std::uint64_t need = kStackGuard + demand.frame + demand.args + kStackSmall + 64;
+  if (need < scheduler.segment_size) need = scheduler.segment_size;
+  const std::uint64_t size = std::bit_ceil(need);
+  if (total_size(g) + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
+  Segment* segment = g.spare;
+  if (segment != nullptr && segment->hi - segment->lo >= size) {
+    g.spare = segment->previous;
+    // The function that crossed last crosses again: a loop over the boundary.
+    if (segment->pc == demand.pc) ++g.hot_splits;
+  } else {
+    segment = static_cast<Segment*>(std::malloc(sizeof(Segment)));
+    if (segment == nullptr) fatal("out of memory for a stack segment");
+    segment->lo = allocate_stack(size);
+    segment->hi = segment->lo + size;
+  }
+  release_spare(g);
+  const std::uint64_t old_lo = g.stack_lo;
+  const std::uint64_t old_size = g.stack_hi - g.stack_lo;
+  const std::uint64_t used = g.stack_hi - demand.sp;
+  const std::uint64_t lo = segment->lo;
+  const std::uint64_t hi = segment->hi;
+  // As aligned as the arguments were, whatever they are.
+  const std::uint64_t body_sp = (hi - demand.args) & ~std::uint64_t{63};
+  std::memcpy(words(body_sp), words(demand.sp + 8), demand.args);
+  {
+    Changing changing(g);
+    *segment = {g.stack_lo, g.stack_hi, g.sp, demand.pc, g.segments};
+    g.segments = segment;
+    set_extents(g, lo, hi);
+    g.sp = body_sp;
+  }
+  ++g.links;
+  const std::int64_t end = clock_now();
+  record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0,
+                clamp32(static_cast<std::uint64_t>(end - start)), event_kind_link, 0},
+               demand.caller);
+  return body_sp;
+}
+
+// Back to the older segment. The one left becomes the spare; while an exception is in flight its frames may still be read, so
+// nothing is freed here.
+void unlink_segment(Goroutine& g) {
+  Segment* segment = g.segments;
+  const std::uint64_t lo = g.stack_lo;
+  const std::uint64_t hi = g.stack_hi;
+  {
+    Changing changing(g);
+    g.segments = segment->previous;
+    set_extents(g, segment->lo, segment->hi);
+    g.sp = segment->sp;
+  }
+  record_event({clock_now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0, 0, 0,
+                event_kind_release, 0},
+               0);
+  // The record now describes the stretch that was left.
+  *segment = {lo, hi, 0, segment->pc, g.spare};
+  g.spare = segment;
+  rearm(g);
+}
+
+}  // namespace
+
+void first_stack(Goroutine& g, void (*function)(void*), void* closure) {
+  const std::uint64_t size = scheduler.min_stack;
+  const std::uint64_t lo = allocate_stack(size);
+  set_extents(g, lo, lo + size);
+  // What stacktide_gopark pops: r15 r14 r13 r12 rbx rbp, then it returns to the bottom frame with rsp a multiple of 16.
+  const std::uint64_t top = g.stack_hi - 16;
+  words(top)[0] = words(top)[1] = 0;
+  g.sp = top - SAVED_CONTEXT;
+  std::uint64_t* context = words(g.sp);
+  context[0] = context[1] = context[4] = context[5] = 0;
+  context[2] = reinterpret_cast<std::uint64_t>(function);  // r13
+  context[3] = reinterpret_cast<std::uint64_t>(closure);   // r12
+  context[6] = reinterpret_cast<std::uint64_t>(stacktide_start_pc);
+  g.pc = reinterpret_cast<std::uint64_t>(stacktide_resume_pc);
+  g.bp = 0;
+}
+
+void free_stacks(Goroutine& g) {
+  release_spare(g);
+  while (g.segments != nullptr) {
+    Segment* segment = g.segments;
+    free_stack(g.stack_lo, g.stack_hi - g.stack_lo, g.id);
+    g.segments = segment->previous;
+    set_extents(g, segment->lo, segment->hi);
+    std::free(segment);
+  }
+  free_stack(g.stack_lo, g.stack_hi - g.stack_lo, g.id);
+}
+
+std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp) {
+  std::uint64_t used = g.stack_hi - sp;
+  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous) used += segment->hi - segment->sp;
+  return used;
+}
+
+void note_high_water(Goroutine& g, std::uint64_t sp) {
+  const std::uint64_t used = used_bytes(g, sp);
+  if (used > g.high_water) g.high_water = used;
+}
+
+bool shrink_if_idle(Goroutine& g, bool self) {
+  if (!self) {
+    std::uint8_t expected = status_waiting;
+    if (!g.status.compare_exchange_strong(expected, status_copystack, std::memory_order_acq_rel)) return false;
+  }
+  const std::uint64_t old_lo = g.stack_lo;
+  const std::uint64_t size = g.stack_hi - g.stack_lo;
+  const std::uint64_t used = g.stack_hi - g.sp;
+  const bool excepting = self ? eh_uncaught() != 0 : g.eh_uncaught != 0;
+  const bool possible = size / 2 >= scheduler.min_stack && used * 4 < size && !excepting && may_copy(g, false);
+  if (possible) {
+    const std::int64_t start = clock_now();
+    note_high_water(g, g.sp);
+    const std::uint32_t adjusted = copystack(g, size / 2);
+    ++g.shrinks;
+    if (self) rearm(g);
+    const std::int64_t end = clock_now();
+    record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted,
+                  clamp32(static_cast<std::uint64_t>(end - start)), event_kind_shrink, 0},
+                 0);
+  }
+  if (!self) {
+    std::uint8_t expected = status_copystack;
+    if (!g.status.compare_exchange_strong(expected, status_waiting, std::memory_order_acq_rel)) {
+      g.status.store(status_runnable, std::memory_order_relaxed);
+      enqueue(&g, false);
+    }
+  }
+  return possible;
+}
+
+void find_code_ranges() {
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void*) {
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const auto& segment = info->dlpi_phdr[i];
+          if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
+          const std::uint64_t lo = info->dlpi_addr + segment.p_vaddr;
+          const std::uint64_t hi = lo + segment.p_memsz;
+          if (program_code.hi == 0) program_code = {lo, hi};
+          if (lo < program_code.lo) program_code.lo = lo;
+          if (hi > program_code.hi) program_code.hi = hi;
+        }
+        return 1;  // the program itself comes first
+      },
+      nullptr);
+  movable_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_movable),
+                  reinterpret_cast<std::uint64_t>(__stop_stacktide_movable)};
+}
+
+// From __morestack. entry_sp: the address of the return address into the function. Returns 0: go on where g's saved context says; else the stack
+// pointer of a new segment.
+extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstack(Goroutine* g, std::uint64_t frame,
+                                                                                   std::uint64_t args, std::uint64_t entry_sp) {
+  const Demand demand{entry_sp + 8, frame, args, words(entry_sp)[0], words(entry_sp)[1]};
+  check_canary(g->stack_lo, g->id);
+  note_high_water(*g, demand.sp);
+  const bool copyable = eh_uncaught() == 0 && may_copy(*g, false);
+  std::uint64_t body_sp = 0;
+  if (fits(*g, demand)) {
+    if (scheduler.stress_move && copyable) stress_move(*g);
+  } else if (copyable) {
+    grow(*g, demand);
+  } else {
+    may_copy(*g, true);
+    body_sp = link_segment(*g, demand);
+  }
+  rearm(*g);
+  return body_sp;
+}
+
+// Called between a body's return and its caller: xmm0 and xmm1 are saved around it, and nothing here may use what else can hold a result.
+extern "C" __attribute__((visibility("hidden"))) void stacktide_release_segment(Goroutine* g) {
+  unlink_segment(*g);
+}
+
+// The personality of __morestack: an exception that passes a segment boundary releases the segment. By then every frame on it has been
+// unwound; its memory stays, since the unwinder may still read registers saved there.
+extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code stacktide_personality(int, _Unwind_Action actions, std::uint64_t,
+                                                                                            _Unwind_Exception*,
+                                                                                            _Unwind_Context* context) {
+  const bool boundary = _Unwind_GetIP(context) == reinterpret_cast<std::uint64_t>(stacktide_segment_return);
+  if (boundary && (actions & _UA_CLEANUP_PHASE) != 0) unlink_segment(*stacktide_thread.goroutine);
+  return _URC_CONTINUE_UNWIND;
+}
+
+}  // namespace stacktide::runtime

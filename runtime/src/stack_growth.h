@@ -1,0 +1,35 @@
+// Growing, moving and shrinking stacks.
+//
+// Concept. A failed check ends in newstack, on the system stack. It copies the current segment to one at least twice as big when every
+// frame of it may move, else it links a new segment for the callee alone, as Go did before 1.3. A parked goroutine that uses less
+// than a quarter of its segment is halved.
+//
+// A copy moves the used part to the same distance from the new hi, and adds the distance to every aligned word, in all segments of the
+// goroutine and in its saved context, whose value lies in [old lo, old hi]. That finds every pointer as long as derived pointers stay inside their
+// objects (goroutine code is built with -fno-ivopts) and nothing outside the stack points into it (what MOVABLE promises).
+//
+// A frame is pinned when its code is not in section stacktide_movable. Frames are not walked for this: any word of the used part that is an
+// address in the program's other code, and stands behind a call instruction, is taken for a return address. That may pin too much (a stale
+// word), never too little. While an exception is in flight nothing is copied: the unwinder keeps stack addresses in the heap.
+#pragma once
+
+#include <cstdint>
+
+#include "goroutine.h"
+
+namespace stacktide::runtime {
+
+// Gives a new goroutine its first stack, ready to be resumed: it will call function(closure).
+void first_stack(Goroutine& g, void (*function)(void*), void* closure);
+// Frees the stack of a goroutine that ended, all segments.
+void free_stacks(Goroutine& g);
+// Most bytes used, over all segments, when the current segment is used down to sp.
+void note_high_water(Goroutine& g, std::uint64_t sp);
+// Bytes used over all segments when the current one is used down to sp.
+std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp);
+// Halves the stack once if it is waiting (or `self`, the caller's own in a runtime call) and uses less than a quarter. True if it did.
+bool shrink_if_idle(Goroutine& g, bool self);
+// Finds the ranges of movable and pinned code. Once, at start.
+void find_code_ranges();
+
+}  // namespace stacktide::runtime
