@@ -119,7 +119,11 @@ struct Symbolizer::State {
       } else if (level.inlined) {
         frame.symbol.clear();
       }
-      if (!level.name.empty()) frame.function = printable(level.name);
+      // A lambda in main() has no linkage name in DWARF, but its code has a symbol, which also tells it from main's other
+      // lambdas.
+      bool symbol_knows_more =
+          !level.inlined && level.name.find("{lambda}") != std::string::npos && frame.symbol.starts_with("_Z");
+      if (!level.name.empty() && !symbol_knows_more) frame.function = printable(level.name);
       else if (level.inlined) frame.function.clear();
       frame.file = printable(level.file);
       frame.line = level.line;
