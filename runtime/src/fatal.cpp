@@ -66,16 +66,19 @@ struct Traceback {
 
 bool is_runtime(const char* function) {
   return std::strncmp(function, "stacktide_", 10) == 0 || std::strcmp(function, "__morestack") == 0 ||
-         std::strncmp(function, "_ZN9stacktide7runtime", 21) == 0;
+         std::strncmp(function, "_ZN9stacktide7runtime", 21) == 0 || std::strncmp(function, "_ZN9stacktide6detail", 20) == 0;
 }
 
 int say_frame(void* data, std::uintptr_t, const char* file, int line, const char* function) {
   auto& traceback = *static_cast<Traceback*>(data);
-  if (function == nullptr) return 0;
-  if (is_runtime(function)) return 0;
+  // The runtime's own frames and the glue between a goroutine and its function are not what went wrong.
+  if (function == nullptr || is_runtime(function)) return 0;
+  if (const std::size_t n = file != nullptr ? std::strlen(file) : 0; n > 20 && std::strcmp(file + n - 20, "/stacktide/runtime.h") == 0) {
+    return 0;
+  }
   int status = 0;
   char* plain = abi::__cxa_demangle(function, nullptr, nullptr, &status);
-  say("%s\n\t%s:%d\n", plain != nullptr ? plain : function, file != nullptr ? file : "?", line);
+  say("%.400s\n\t%.400s:%d\n", plain != nullptr ? plain : function, file != nullptr ? file : "?", line);
   std::free(plain);
   ++traceback.frames;
   return 0;

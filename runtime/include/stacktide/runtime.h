@@ -36,7 +36,16 @@ struct closure {
       closure* c;
       ~owner() { delete c; }
     } keep{static_cast<closure*>(self)};
-    std::apply([](F& f, Args&... args) { (void)std::invoke(std::move(f), std::move(args)...); }, keep.c->parts);
+    keep.c->call(std::index_sequence_for<Args...>{});
+  }
+  // By hand instead of std::apply, and inlined, so that a backtrace has one level between the function and its goroutine.
+  template <std::size_t... I>
+  [[gnu::always_inline]] inline void call(std::index_sequence<I...>) {
+    if constexpr (std::is_member_pointer_v<F>) {
+      (void)std::invoke(std::get<0>(parts), std::move(std::get<I + 1>(parts))...);
+    } else {
+      (void)std::move(std::get<0>(parts))(std::move(std::get<I + 1>(parts))...);
+    }
   }
   // What a debugger names as the goroutine's entry: the function itself where there is one.
   const void* entry() const {
@@ -66,9 +75,9 @@ std::invoke_result_t<F&> call_through(void (*call)(function, void*), F& f) {
       auto& s = *static_cast<state*>(self);
       try {
         if constexpr (std::is_void_v<result>) {
-          std::invoke(s.f);
+          s.f();
         } else {
-          s.value.emplace(std::invoke(s.f));
+          s.value.emplace(s.f());
         }
       } catch (...) {
         s.error = std::current_exception();
