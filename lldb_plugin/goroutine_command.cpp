@@ -20,6 +20,9 @@ using Words = std::vector<std::string>;
 // LLDB keeps every thread that was made until the process goes on; `goroutine all CMD` lets go of them after so many.
 constexpr std::uint64_t kThreadsAtOnce = 512;
 
+// A precision of printf is an int; the bound itself matters to nobody.
+constexpr std::size_t kMaxPiece = 1U << 20;
+
 constexpr std::string_view kHostHelp =
     "\n"
     "In LLDB also:\n"
@@ -123,7 +126,14 @@ class Execution {
     thread.SetSelectedFrame(selected.frame);
   }
 
-  void out(std::string_view text) { result_.PutCString(text.data(), static_cast<int>(text.size())); }
+  // As it is; PutCString and AppendMessage end each piece with a newline of their own.
+  void out(std::string_view text) {
+    while (!text.empty()) {
+      auto piece = text.substr(0, kMaxPiece);
+      result_.Printf("%.*s", static_cast<int>(piece.size()), piece.data());
+      text.remove_prefix(piece.size());
+    }
+  }
 
   CommandOptions options(TargetState& state) {
     CommandOptions options;
@@ -219,29 +229,29 @@ class Execution {
       describe_thread(thread);
       return {};
     }
-    host_command(command_line(words), "");
+    if (auto error = host_command(command_line(words), thread)) result_.SetError(error->c_str());
     if (process.IsValid() && process.GetStopID() == stop && is_readable(process)) restore(*state, process, before);
     return {};
   }
 
-  // Runs a command of LLDB's, with its output in ours. False when it failed.
-  bool host_command(const std::string& line, std::string_view about) {
+  // Runs a command of LLDB's on this thread, with its output in ours; its error, if it failed. While our command runs, the
+  // interpreter's idea of what is selected is that of its start, so the frame is given with the command.
+  std::optional<std::string> host_command(const std::string& line, lldb::SBThread& thread) {
     lldb::SBCommandReturnObject done;
-    debugger_.GetCommandInterpreter().HandleCommand(line.c_str(), done, false);
+    lldb::SBExecutionContext context(thread.GetSelectedFrame());
+    debugger_.GetCommandInterpreter().HandleCommand(line.c_str(), context, done, false);
     if (done.GetOutputSize() > 0) out({done.GetOutput(), done.GetOutputSize()});
     std::string_view errors = done.GetErrorSize() > 0 ? std::string_view(done.GetError(), done.GetErrorSize()) : "";
     while (errors.ends_with('\n')) errors.remove_suffix(1);
     if (done.Succeeded()) {
       if (!errors.empty()) result_.AppendWarning(std::string(errors).c_str());
-      return true;
+      return std::nullopt;
     }
-    // LLDB's own words about LLDB's own command, without the prefix that SetError adds again.
-    if (errors.starts_with("error: ")) errors.remove_prefix(7);
-    result_.SetError(fmt::format("{}{}", about, errors.empty() ? "the command failed" : errors).c_str());
-    return false;
+    if (errors.starts_with("error: ")) errors.remove_prefix(7);  // SetError adds it again
+    return std::string(errors.empty() ? "the command failed" : errors);
   }
 
-  // An error of one goroutine does not hide the others; the command still fails at the end.
+  // An error on one goroutine is printed below it and does not hide the others; the command fails when it failed on all.
   Result<void> on_all(const Words& words) {
     if (words.empty()) return fail(ErrorCode::usage, "goroutine all CMD: which command?");
     TargetState* state = STACKTIDE_TRY(targets_.selected());
@@ -251,25 +261,34 @@ class Execution {
     Selection before = selection(process);
     std::uint32_t stop = process.GetStopID();
     std::string line = command_line(words);
+    std::string error;
+    std::uint64_t succeeded = 0;
     std::uint64_t made = 0;
     for (Goroutine& goroutine : snapshot->goroutines) {
+      if (interrupted()) break;
       out(session->thread_name(goroutine) + "\n");
-      if (auto thread = state->thread_of(goroutine); !thread) {
-        out("  " + describe(thread.error()) + "\n");
+      auto thread = state->thread_of(goroutine);
+      if (!thread) {
+        error = "stacktide: " + describe(thread.error());
+        out("error: " + error + "\n");
         continue;
-      } else {
-        process.SetSelectedThread(*thread);
       }
-      bool done = host_command(line, fmt::format("goroutine {}: ", goroutine.id));
+      process.SetSelectedThread(*thread);
+      if (auto failed = host_command(line, *thread)) {
+        error = *failed;
+        out("error: " + error + "\n");
+      } else {
+        ++succeeded;
+      }
       if (process.GetStopID() != stop || !is_readable(process)) {
-        if (done) result_.AppendWarning("stacktide: the process went on; the other goroutines are left out");
+        result_.AppendWarning("stacktide: the process went on; the other goroutines are left out");
         return {};
       }
-      if (interrupted()) break;
       if (++made % kThreadsAtOnce == 0) state->drop_unkept_threads();
     }
     state->drop_unkept_threads();
     restore(*state, process, before);
+    if (succeeded == 0 && !error.empty()) result_.SetError(error.c_str());
     return {};
   }
 

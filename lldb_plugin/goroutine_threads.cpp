@@ -3,9 +3,9 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
+#include <chrono>
 #include <filesystem>
-#include <memory>
+#include <thread>
 
 namespace stacktide::lldb_plugin {
 namespace {
@@ -13,6 +13,7 @@ namespace {
 constexpr const char* kSetting = "target.process.python-os-plugin-path";
 constexpr std::uint64_t kHandshake = 0xffffffffffff0001;  // HANDSHAKE in stacktide_lldb_os.py
 constexpr std::uint64_t kVersion = 1;
+constexpr auto kEventLimit = std::chrono::milliseconds(500);
 constexpr const char* kScript = "stacktide_lldb_os.py";
 
 // The script in ../python of a build tree, or where it was installed, which CMake gives relative to this shared object.
@@ -54,6 +55,28 @@ bool set_setting(lldb::SBDebugger& debugger, lldb::SBProcess& process, const std
   lldb::SBExecutionContext context(process);
   debugger.GetCommandInterpreter().HandleCommand(command.c_str(), context, result, false);
   return result.Succeeded();
+}
+
+// Waits until LLDB's event thread has handled all that was announced so far. `thread select` is announced to it and printed
+// by it, with frames and registers; a goroutine's thread must not lose its OperatingSystem object meanwhile (LLDB 19
+// crashes). The events are handled in order, so an event of our own that is no longer in the queue says that those before it
+// are done.
+void let_events_settle(lldb::SBDebugger& debugger) {
+  constexpr std::uint32_t kMark = 1;
+  lldb::SBListener listener = debugger.GetListener();
+  lldb::SBBroadcaster broadcaster("stacktide.mark");
+  if (listener.StartListeningForEvents(broadcaster, kMark) == 0) return;
+  broadcaster.BroadcastEventByType(kMark);
+  lldb::SBEvent event;
+  auto deadline = std::chrono::steady_clock::now() + kEventLimit;
+  while (listener.PeekAtNextEventForBroadcaster(broadcaster, event)) {
+    if (std::chrono::steady_clock::now() >= deadline) {
+      // Nobody handles events here, as in hosts with a loop of their own: take ours out again.
+      listener.GetNextEventForBroadcaster(broadcaster, event);
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
 }
 
 // Puts the selected thread and frame back where they were, if they still exist.
@@ -103,6 +126,7 @@ Result<void> GoroutineThreads::load(lldb::SBDebugger& debugger, lldb::SBProcess&
   if (!set.empty() && set != script) {
     return fail(ErrorCode::not_supported, fmt::format("{} is {}: LLDB has room for one such class", kSetting, set));
   }
+  let_events_settle(debugger);
   Selection selection(process);
   process_ = 0;
   greeted_ = false;
@@ -135,6 +159,7 @@ Result<lldb::SBThread> GoroutineThreads::add(lldb::SBProcess& process, const Thr
 
 void GoroutineThreads::unload(lldb::SBDebugger& debugger, lldb::SBProcess& process) {
   if (process_ != process.GetUniqueID()) return;
+  let_events_settle(debugger);
   Selection selection(process);
   set_setting(debugger, process, "");
   process.GetNumThreads();
