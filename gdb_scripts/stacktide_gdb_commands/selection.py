@@ -1,8 +1,8 @@
 """A parked goroutine as the prompt's context, without writing a register.
 
-While a goroutine is selected, an unwinder says of frame 0 of the prompt's thread that its caller is the goroutine: the registers saved in
-frame 0 are the goroutine's. Frame 1 is then where the goroutine parked, and bt, up, info locals and print work there,
-live and on cores. A frame filter hides frame 0 from bt.
+While a goroutine is selected, an unwinder says of the innermost frame of the prompt's thread that its caller is the goroutine: the registers
+saved in it are the goroutine's. Frame 1 is then where the goroutine parked, and bt, up, info locals and print work there, live and on cores.
+(It is frame 2 where the thread stands in an inlined function, whose frame is GDB's own.) A frame filter hides the thread's frame from bt.
 
 Invariants. The selection belongs to one thread; other threads unwind as ever. It ends when anything resumes, except for a call that the user
 makes from the prompt, which returns to the same place.
@@ -12,7 +12,7 @@ Rejected: writing $sp and $pc and restoring them later (impossible on cores, and
 from __future__ import annotations
 
 import itertools
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Iterator, NamedTuple, Optional, Tuple
 
 import gdb
 from gdb.FrameDecorator import FrameDecorator
@@ -22,16 +22,40 @@ from .errors import failure
 from .host import select_frame
 
 FILTER_NAME = "stacktide"
+# Further out than this no frame is asked whether it is the thread's innermost: so deep are inlined functions not nested.
+MAX_INLINED = 64
 # The frame id's stack address must lie below the goroutine's sp, else GDB takes frame 1 for an inner frame and stops.
 BELOW = 16
 
 
 class _FrameId:
-    """What create_unwind_info takes as the identity of frame 0."""
+    """What create_unwind_info takes as the identity of the thread's frame."""
 
     def __init__(self, sp: gdb.Value, pc: gdb.Value) -> None:
         self.sp = sp
         self.pc = pc
+
+
+class Thread(NamedTuple):
+    """The thread that lends its innermost frame, and where it stands."""
+
+    ptid: Tuple[int, int, int]
+    rip: int
+    rsp: int
+
+
+def _registers_of(frame: Any) -> Tuple[int, int]:
+    return tuple(int(frame.read_register(name)) & ((1 << 64) - 1) for name in ("rip", "rsp"))  # type: ignore[return-value]
+
+
+def _select_caller() -> bool:
+    """Selects the caller of the thread's innermost function, silently; false when it has none."""
+    level = 1
+    frame = gdb.newest_frame()
+    while frame is not None and frame.type() == gdb.INLINE_FRAME:
+        frame = frame.older()
+        level += 1
+    return frame is not None and select_frame(level)
 
 
 class _GoroutineUnwinder(Unwinder):
@@ -41,10 +65,11 @@ class _GoroutineUnwinder(Unwinder):
 
     def __call__(self, pending: gdb.PendingFrame) -> Optional[gdb.UnwindInfo]:
         registers = self._selection.registers
-        if registers is None or pending.level() != 0 or not self._selection.shows():
+        if registers is None or not self._selection.starts_at(pending):
             return None
         # By architecture and not by name: a program need not know of "unsigned long".
         word = pending.architecture().integer_type(64, False)
+        self._selection.hidden = pending.level()
         frame_id = _FrameId(gdb.Value(registers["rsp"] - BELOW).cast(word), pending.read_register("rip"))
         info = pending.create_unwind_info(frame_id)
         for name, value in registers.items():
@@ -60,7 +85,7 @@ class _PlainDecorator(FrameDecorator):
 
 
 class _HideThreadFrame:
-    """Drops frame 0. Enabled only while a goroutine is selected, so that bt is GDB's own at all other times."""
+    """Drops the thread's own frame. Enabled only while a goroutine is selected, so that bt is GDB's own at all other times."""
 
     def __init__(self, selection: "Selection") -> None:
         self.name = FILTER_NAME
@@ -71,7 +96,8 @@ class _HideThreadFrame:
     def filter(self, frames: Iterator[FrameDecorator]) -> Iterator[FrameDecorator]:
         if not self._selection.shows():
             return frames
-        shown = itertools.dropwhile(lambda frame: frame.inferior_frame().level() == 0, frames)
+        hidden = self._selection.hidden
+        shown = itertools.dropwhile(lambda frame: frame.inferior_frame().level() <= hidden, frames)
         return map(_PlainDecorator, shown)
 
 
@@ -81,7 +107,8 @@ class Selection:
     def __init__(self) -> None:
         self.id = 0
         self.registers: Optional["dict[str, int]"] = None
-        self._thread: Optional[Tuple[int, int, int]] = None
+        self.hidden = 0  # level of the thread's own frame
+        self._thread: Optional[Thread] = None
         self._filter = _HideThreadFrame(self)
         self._calling = False
         # Counts resumptions: who selects for a while must not put back what a resumption ended.
@@ -94,6 +121,7 @@ class Selection:
         gdb.events.cont.connect(self._resumed)
         gdb.events.exited.connect(self._ended)
         gdb.events.clear_objfiles.connect(self._ended)
+        gdb.events.register_changed.connect(self._ended)
         gdb.events.inferior_call.connect(self._called)
 
     def shows(self) -> bool:
@@ -101,10 +129,16 @@ class Selection:
         if self._calling:
             return False
         thread = gdb.selected_thread()
-        return self._thread is not None and thread is not None and thread.ptid == self._thread
+        return self._thread is not None and thread is not None and thread.ptid == self._thread.ptid
+
+    def starts_at(self, pending: gdb.PendingFrame) -> bool:
+        """Whether this is the innermost machine frame of the thread. Not simply level 0: that one may be an inlined function's."""
+        if self._thread is None or pending.level() > MAX_INLINED or not self.shows():
+            return False
+        return _registers_of(pending) == (self._thread.rip, self._thread.rsp)
 
     def select(self, goroutine_id: int, registers: "dict[str, int]") -> None:
-        """Makes the goroutine's innermost frame, frame 1, the prompt's. registers: saved ones by name, with rip and rsp."""
+        """Makes the goroutine's innermost frame the prompt's. registers: saved ones by name, with rip and rsp."""
         if "rip" not in registers or "rsp" not in registers:
             raise failure("goroutine %d has no saved context to look at" % goroutine_id)
         if registers["rsp"] < BELOW:
@@ -112,9 +146,10 @@ class Selection:
         thread = gdb.selected_thread()
         if thread is None:
             raise failure("no thread is selected")
-        self._set(goroutine_id, dict(registers), thread.ptid)
+        self.clear()
+        self._set(goroutine_id, dict(registers), Thread(thread.ptid, *_registers_of(gdb.newest_frame())))
         try:
-            reason = "" if select_frame(1) else ": GDB finds no frame at its saved context"
+            reason = "" if _select_caller() else ": GDB finds no frame at its saved context"
         except gdb.error as error:
             reason = ": %s" % error
         if reason:
@@ -135,7 +170,7 @@ class Selection:
         if state != self.state():
             self._set(*state)
 
-    def _set(self, goroutine_id: int, registers: Optional["dict[str, int]"], thread: Optional[Tuple[int, int, int]]) -> None:
+    def _set(self, goroutine_id: int, registers: Optional["dict[str, int]"], thread: Optional[Thread]) -> None:
         self.id = goroutine_id
         self.registers = registers
         self._thread = thread
