@@ -1,8 +1,7 @@
 """Loads stacktide's GDB commands: `source .../python/stacktide_gdb.py`.
 
 A thin loader: it finds the package and the compiled module beside itself, and says in one line why it cannot. Loading changes
-nothing in GDB but its commands; the compiled module is loaded by the first command. Kept to syntax that any Python 3 reads,
-so that a GDB with another Python gets to the message.
+nothing in GDB but its commands. Kept to syntax that any Python 3 reads, so that a GDB with another Python gets to the message.
 """
 
 import glob
@@ -26,19 +25,19 @@ def _problem(folder):
 
 
 def _load():
-    folder = os.path.dirname(os.path.realpath(os.path.abspath(__file__)))
-    # The build tree holds links to the sources, so the module lies where the script was named, not where it is.
-    named = os.path.dirname(os.path.abspath(__file__))
-    problem = _problem(named)
+    folder = os.path.dirname(os.path.abspath(__file__))
+    problem = _problem(folder)
+    if not problem:
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        try:
+            import stacktide_gdb_commands
+
+            stacktide_gdb_commands.install()
+        except ImportError as error:  # a library that the module needs is missing
+            problem = str(error)
     if problem:
         gdb.write("stacktide: %s\n" % problem, gdb.STDERR)
-        return
-    for path in (folder, named):
-        if path not in sys.path:
-            sys.path.insert(0, path)
-    import stacktide_gdb_commands
-
-    stacktide_gdb_commands.install()
 
 
 _load()

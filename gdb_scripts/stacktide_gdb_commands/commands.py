@@ -64,6 +64,7 @@ class Front:
     @staticmethod
     def _print(out: str, err: str, code: int) -> None:
         gdb.write(out)
+        gdb.flush()  # so that what goes to stderr comes after it
         lines = err.splitlines()
         if code == 2 and not out and len(lines) == 1:
             raise failure(lines[0])

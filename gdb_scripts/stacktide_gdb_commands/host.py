@@ -96,6 +96,7 @@ class GdbTarget:
     def threads(self) -> List[stacktide.Thread]:
         """All threads with their registers; one that runs (non-stop mode) has none."""
         with PromptContext():
+            _fetch_registers_quietly(self._inferior)
             return [self._thread(thread) for thread in self._inferior.threads()]
 
     def _thread(self, thread: gdb.InferiorThread) -> stacktide.Thread:
@@ -112,6 +113,17 @@ class GdbTarget:
             except (gdb.error, ValueError):
                 pass  # a register that is not saved in a core
         return stacktide.Thread(tid=thread_id(thread), name=thread.name or "", registers=registers)
+
+
+def _fetch_registers_quietly(inferior: gdb.Inferior) -> None:
+    """GDB 13 warns of each thread of a newer kernel's core, when it first reads its registers, that its vector registers have an unknown
+    size; the general ones, all that is wanted here, are right."""
+    connection = inferior.connection
+    if connection is not None and connection.type == "core":
+        try:
+            gdb.execute("thread apply all -q -s output $sp", to_string=True)
+        except gdb.error:
+            pass
 
 
 def _description(inferior: gdb.Inferior) -> str:

@@ -71,6 +71,8 @@ class Trace:
         self._sessions = Sessions(FILES_CHANGED)
         self._sessions.register()
         self._breakpoint: Optional[_EventBreakpoint] = None
+        self._waiting = False  # for a program that has the hook
+        gdb.events.new_objfile.connect(self._files_changed)
         self._lines: Deque[str] = collections.deque(maxlen=KEPT)
         self._totals: "collections.Counter[str]" = collections.Counter()
         self._unreadable = 0
@@ -78,7 +80,7 @@ class Trace:
     @property
     def on(self) -> bool:
         """Whether events are printed; the user may have deleted even an internal breakpoint, by its number."""
-        return self._breakpoint is not None and self._breakpoint.is_valid()
+        return self._waiting or (self._breakpoint is not None and self._breakpoint.is_valid())
 
     def start(self) -> str:
         """Sets the breakpoint, now or when the program has the function; returns what to tell the user."""
@@ -90,17 +92,21 @@ class Trace:
         self._lines.clear()
         self._totals.clear()
         self._unreadable = 0
-        if not _hook_is_known() and gdb.selected_inferior().pid != 0:
+        if _hook_is_known():
+            self._breakpoint = _EventBreakpoint(self._event)
+            return "tracing stack events"
+        if gdb.selected_inferior().pid != 0:
             raise failure("no function %s: a program without the runtime, or a stripped one" % EVENT_HOOK)
-        self._breakpoint = _EventBreakpoint(self._event)
-        return "tracing stack events once the program runs" if gdb.selected_inferior().pid == 0 else "tracing stack events"
+        # Not as a pending breakpoint, of which GDB would say "No symbol table is loaded".
+        self._waiting = True
+        return "tracing stack events once there is a program"
 
     def stop(self) -> None:
         """Removes the breakpoint; what was seen stays for show."""
-        if self.on:
-            assert self._breakpoint is not None
+        if self._breakpoint is not None and self._breakpoint.is_valid():
             self._breakpoint.delete()
         self._breakpoint = None
+        self._waiting = False
 
     def show(self) -> str:
         """What was seen, then the totals."""
@@ -115,6 +121,11 @@ class Trace:
         noun = "event" if total == 1 else "events"
         lines.append("%d stack %s%s; tracing is %s" % (total, noun, ": " + ", ".join(parts) if parts else "", "on" if self.on else "off"))
         return "\n".join(lines)
+
+    def _files_changed(self, _event: object) -> None:
+        if self._waiting and _hook_is_known():
+            self._waiting = False
+            self._breakpoint = _EventBreakpoint(self._event)
 
     def _event(self, address: int, caller: int) -> None:
         try:
