@@ -1,4 +1,5 @@
 # The CMake package: find_package(stacktide) in an installed tree. Included by the top CMakeLists after the runtime.
+# Component `development` is all that a program's build needs: runtime, headers, launcher and package.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/stacktide)
@@ -10,8 +11,9 @@ configure_package_config_file(
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/cmake/stacktide-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/cmake/stacktide-config.cmake ${CMAKE_BINARY_DIR}/cmake/stacktide-config-version.cmake
               ${CMAKE_CURRENT_LIST_DIR}/stacktide_goroutines.cmake
-        DESTINATION ${package_dir})
-install(TARGETS stacktide_runtime EXPORT stacktide_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(EXPORT stacktide_targets NAMESPACE stacktide:: FILE stacktide-targets.cmake DESTINATION ${package_dir})
+        DESTINATION ${package_dir} COMPONENT development)
+install(TARGETS stacktide_runtime EXPORT stacktide_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+install(TARGETS stacktide-link RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT development)
+install(EXPORT stacktide_targets NAMESPACE stacktide:: FILE stacktide-targets.cmake DESTINATION ${package_dir} COMPONENT development)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/runtime/include/stacktide ${PROJECT_SOURCE_DIR}/runtime/abi/stacktide
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development FILES_MATCHING PATTERN "*.h")
