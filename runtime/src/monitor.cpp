@@ -58,6 +58,12 @@ void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard) {
   if (until > now) self.changed.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until)));
 }
 
+// What was made ready may have run and parked again meanwhile, and not been taken for a deadlock because of this thread.
+void done_waking() {
+  scheduler.wakers.fetch_sub(1, std::memory_order_seq_cst);
+  check_deadlock();
+}
+
 void monitor_main() {
   Monitor& self = monitor();
   std::unique_lock guard(self.lock);
@@ -69,16 +75,20 @@ void monitor_main() {
       Goroutine* g = self.sleepers.back().g;
       self.sleepers.pop_back();
       guard.unlock();
-      ready(g, 0, 0);
-      // Only now: while a timer counts, nobody takes the silence for a deadlock.
+      scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
       scheduler.timers.fetch_sub(1, std::memory_order_seq_cst);
+      ready(g, 0, 0);
+      done_waking();
       guard.lock();
       continue;
     }
     if (self.next_shrink != 0 && self.next_shrink <= now) {
       self.next_shrink = 0;
       guard.unlock();
+      // A goroutine that is made ready while its stack is being copied waits for this thread to enqueue it.
+      scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
       shrink_parked();
+      done_waking();
       guard.lock();
       continue;
     }

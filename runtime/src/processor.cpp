@@ -16,6 +16,23 @@ bool spill(P& p, Goroutine* g, std::uint32_t head, std::uint32_t tail) {
   return true;
 }
 
+// Only the owner fills run_next; a thief may empty it.
+Goroutine* take_run_next(P& p) {
+  Goroutine* next = p.run_next.load(std::memory_order_relaxed);
+  if (next != nullptr && p.run_next.compare_exchange_strong(next, nullptr, std::memory_order_acq_rel)) return next;
+  return nullptr;
+}
+
+Goroutine* take_from_ring(P& p) {
+  for (;;) {
+    std::uint32_t head = p.run_head.load(std::memory_order_acquire);
+    const std::uint32_t tail = p.run_tail.load(std::memory_order_relaxed);
+    if (tail == head) return nullptr;
+    Goroutine* g = p.run_queue[head % kRunQueue].load(std::memory_order_relaxed);
+    if (p.run_head.compare_exchange_strong(head, head + 1, std::memory_order_acq_rel)) return g;
+  }
+}
+
 }  // namespace
 
 void run_queue_put(P& p, Goroutine* g, bool next) {
@@ -35,17 +52,13 @@ void run_queue_put(P& p, Goroutine* g, bool next) {
   }
 }
 
-Goroutine* run_queue_get(P& p) {
-  // Only the owner fills run_next; a thief may empty it.
-  Goroutine* next = p.run_next.load(std::memory_order_relaxed);
-  if (next != nullptr && p.run_next.compare_exchange_strong(next, nullptr, std::memory_order_acq_rel)) return next;
-  for (;;) {
-    std::uint32_t head = p.run_head.load(std::memory_order_acquire);
-    const std::uint32_t tail = p.run_tail.load(std::memory_order_relaxed);
-    if (tail == head) return nullptr;
-    Goroutine* g = p.run_queue[head % kRunQueue].load(std::memory_order_relaxed);
-    if (p.run_head.compare_exchange_strong(head, head + 1, std::memory_order_acq_rel)) return g;
+Goroutine* run_queue_get(P& p, bool ring_first) {
+  if (ring_first) {
+    if (Goroutine* g = take_from_ring(p)) return g;
+    return take_run_next(p);
   }
+  if (Goroutine* g = take_run_next(p)) return g;
+  return take_from_ring(p);
 }
 
 Goroutine* run_queue_steal(P& p, P& victim) {

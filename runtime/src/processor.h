@@ -34,8 +34,8 @@ struct alignas(64) P {
 // Owner only. Puts g at the tail, or into run_next (then the one there before goes to the tail). When the ring is full, half of it and g go
 // to the global queue.
 void run_queue_put(P& p, Goroutine* g, bool next);
-// Owner only. The next goroutine, or nullptr.
-Goroutine* run_queue_get(P& p);
+// Owner only. The next goroutine, or nullptr. `ring_first`: run_next only when the ring is empty.
+Goroutine* run_queue_get(P& p, bool ring_first);
 // Moves half of victim's goroutines to p (whose ring must be empty) and returns one of them, or nullptr.
 Goroutine* run_queue_steal(P& p, P& victim);
 bool run_queue_empty(const P& p);

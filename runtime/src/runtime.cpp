@@ -16,6 +16,9 @@
 #include "stack_growth.h"
 #include "stacktide/detail/entries.h"
 
+// Defined by stacktide-link beside the thunks it makes.
+extern "C" [[gnu::weak]] const int stacktide_linked;
+
 namespace stacktide::runtime {
 namespace {
 
@@ -87,7 +90,9 @@ void start_runtime() {
 
 extern "C" {
 
-void stacktide_run(Function function, void* closure, const void* entry) {
+void stacktide_run_impl(Function function, void* closure, const void* entry) {
+  // Library calls would run on goroutine stacks, which are too small for them.
+  if (&stacktide_linked == nullptr) fatal("linked without stacktide-link: call stacktide_goroutines() for this executable's target");
   static std::mutex lock;
   {
     std::lock_guard guard(lock);
@@ -110,7 +115,8 @@ void stacktide_run(Function function, void* closure, const void* entry) {
 }
 
 std::uint64_t stacktide_go_impl(Function function, void* closure, const void* entry) {
-  if (!scheduler.running) fatal("go() outside run()");
+  // Not `running`: main may return while this goroutine still runs.
+  if (scheduler.ps == nullptr) fatal("go() before run()");
   const std::uint64_t from = stacktide_thread.calling != 0 ? caller_pc() : reinterpret_cast<std::uint64_t>(__builtin_return_address(0));
   Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry), from);
   const std::uint64_t id = g->id;
@@ -201,7 +207,8 @@ void stacktide_stack_info_impl(detail::stack_numbers* out) {
     return;
   }
   // `out` may lie on the goroutine's own stack, which does not move during this call.
-  const std::uint64_t sp = stacktide_thread.calling != 0 ? g->sp + SAVED_CONTEXT : g->stack_hi;
+  // As deep as a wait in the same place is: with the context that a runtime call saves.
+  const std::uint64_t sp = stacktide_thread.calling != 0 ? g->sp : g->stack_hi;
   std::uint64_t size = g->stack_hi - g->stack_lo;
   std::uint64_t segments = 1;
   for (const Segment* s = g->segments; s != nullptr; s = s->previous) size += s->hi - s->lo, ++segments;

@@ -113,6 +113,8 @@ void run_p(P* p, bool spinning) {
 }  // namespace
 
 void wake_one() {
+  // What was made ready is seen by an M that goes idle after this, or its idle P is seen here.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (scheduler.idle_ps.load(std::memory_order_seq_cst) == 0) return;
   std::uint32_t none = 0;
   if (!scheduler.spinning_ms.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
@@ -162,6 +164,7 @@ bool work_anywhere() {
 bool everyone_asleep() {
   return scheduler.idle_ps.load(std::memory_order_relaxed) == scheduler.max_procs &&
          scheduler.blocking.load(std::memory_order_relaxed) == 0 && scheduler.timers.load(std::memory_order_relaxed) == 0 &&
+         scheduler.wakers.load(std::memory_order_seq_cst) == 0 &&
          scheduler.live.load(std::memory_order_relaxed) != 0 && !scheduler.stopping.load(std::memory_order_relaxed) &&
          !work_anywhere();
 }
@@ -203,19 +206,39 @@ void rest(M& m) {
   attach(m, *p);
 }
 
+// Main has returned: gives the P back whatever waits in its queue, and sleeps until the next run(), if there is one.
+void pause(M& m) {
+  {
+    std::lock_guard guard(scheduler.lock);
+    // The next run() has begun meanwhile; it saw this P busy, and woke nobody for its goroutine.
+    if (!scheduler.stopping.load(std::memory_order_relaxed)) return;
+    P* p = m.p;
+    m.p = nullptr;
+    if (p != nullptr) put_idle_p(*p);
+    if (m.spinning) scheduler.spinning_ms.fetch_sub(1, std::memory_order_seq_cst);
+    m.spinning = false;
+    m.status.store(m_status_idle, std::memory_order_relaxed);
+    m.next_idle = scheduler.idle_m_list;
+    scheduler.idle_m_list = &m;
+    ++scheduler.idle_ms;
+  }
+  sleep_m(m);
+  attach(m, *m.next_p);
+  m.next_p = nullptr;
+}
+
 Goroutine* find_runnable(M& m) {
   for (;;) {
-    if (scheduler.stopping.load(std::memory_order_relaxed)) {
-      m.status.store(m_status_idle, std::memory_order_relaxed);
-      for (;;) sleep_m(m);  // the process is about to leave main
-    }
+    while (scheduler.stopping.load(std::memory_order_acquire)) pause(m);
     if (m.p != nullptr) {
       P& p = *m.p;
-      // Now and then the global queue first, so that two goroutines that keep waking each other do not starve it.
-      if (p.ticks % 61 == 0) {
+      // Now and then the global queue first, then the ring before run_next, so that two goroutines that keep waking each other
+      // starve neither.
+      const bool fair = p.ticks % 61 == 0;
+      if (fair) {
         if (Goroutine* g = global_get(p)) return g;
       }
-      if (Goroutine* g = run_queue_get(p)) return g;
+      if (Goroutine* g = run_queue_get(p, fair)) return g;
       if (Goroutine* g = global_get(p)) return g;
       if (m.spinning || 2 * scheduler.spinning_ms.load(std::memory_order_relaxed) <
                             scheduler.max_procs - scheduler.idle_ps.load(std::memory_order_relaxed)) {
@@ -232,6 +255,15 @@ Goroutine* find_runnable(M& m) {
 }
 
 }  // namespace
+
+void check_deadlock() {
+  bool deadlock = false;
+  {
+    std::lock_guard guard(scheduler.lock);
+    deadlock = everyone_asleep();
+  }
+  if (deadlock) fatal_deadlock();
+}
 
 std::int64_t clock_now() {
   timespec now;

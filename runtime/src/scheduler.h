@@ -4,6 +4,7 @@
 // wait in the queue of a P or in the global one. An M that finds nothing looks at the other Ps (spinning), then gives its P
 // back and sleeps. Whoever makes a goroutine ready wakes one M if a P is idle and nobody is spinning; an M that stops spinning looks once more
 // at every queue after it said so. Between them, no ready goroutine is left behind.
+// When main has returned, each M rests as soon as its goroutine parks; the next run() finds the Ps idle again.
 //
 // Parking. A runtime call saves the goroutine's context before the implementation runs (morestack.S), so the implementation may put the
 // goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first and touches the
@@ -57,6 +58,8 @@ struct Scheduler {
   P* ps;
   std::atomic<bool> stopping;  // main has returned: nothing more is started
   bool running;                // run() is active
+  // Threads without a P that are about to make a goroutine ready: while there are some, silence is no deadlock.
+  std::atomic<std::uint32_t> wakers;
 };
 extern Scheduler scheduler;
 
@@ -74,6 +77,8 @@ void ready(Goroutine* g, std::uint64_t result, std::uint64_t ok);
 // Puts a runnable goroutine (status already set) in a queue and wakes an M for it.
 void enqueue(Goroutine* g, bool next);
 
+// A thread without a P has done its waking (wakers is lowered already): if all are asleep now, nobody else is going to notice.
+void check_deadlock();
 // If a P is idle and nobody looks for work, somebody starts to.
 void wake_one();
 // Gives m's P to another M if there is work for it, else to the idle ones.

@@ -1,0 +1,72 @@
+# The rt_* programs: goroutine code that checks itself, built at several levels and run under several settings of the runtime.
+#
+# By default -O0 and -O2 (label e2e). With -DSTACKTIDE_MATRIX=ON also -O1, -O3, without PIE, and under more settings (label matrix).
+option(STACKTIDE_MATRIX "Build and run the runtime's test programs at every level and setting" OFF)
+
+set(STACKTIDE_LEVELS O0 O2)
+set(STACKTIDE_MORE_LEVELS)
+if(STACKTIDE_MATRIX)
+  set(STACKTIDE_MORE_LEVELS O1 O3 O0_nopie O1_nopie O2_nopie O3_nopie)
+endif()
+
+# stacktide_goroutine_program(NAME LEVEL SOURCE [MOVABLE]): NAME_LEVEL; a level is O0 to O3, with _nopie for a fixed address.
+function(stacktide_goroutine_program name level source)
+  set(target ${name}_${level})
+  stacktide_test_program(${target} ${source})
+  string(REPLACE "_nopie" "" optimisation ${level})
+  target_compile_options(${target} PRIVATE -${optimisation})
+  if(level MATCHES "_nopie$")
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fno-pie)
+    target_link_options(${target} PRIVATE -no-pie)
+  endif()
+  stacktide_goroutines(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE stacktide_warnings)
+endfunction()
+
+# stacktide_program_run(TARGET LABEL ENVIRONMENT...): runs it; each NAME=VALUE is the runtime's setting STACKTIDE_NAME.
+function(stacktide_program_run target label)
+  string(REPLACE ";" "," name "${ARGN}")
+  if(NOT name)
+    set(name defaults)
+  endif()
+  list(TRANSFORM ARGN PREPEND STACKTIDE_)
+  add_test(NAME runtime/${target}[${name}] COMMAND ${target})
+  set_tests_properties(runtime/${target}[${name}] PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${ARGN}")
+endfunction()
+
+# Builds a program at every level. Each further argument is one run's settings, joined by commas ("" for none); those after ALSO
+# are for the matrix only.
+function(stacktide_runtime_program name source movable)
+  cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "RUNS;ALSO")
+  foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+    stacktide_goroutine_program(${name} ${level} ${source} ${movable})
+    set(label matrix)
+    if(level IN_LIST STACKTIDE_LEVELS)
+      set(label e2e)
+    endif()
+    foreach(run IN LISTS arg_RUNS)
+      string(REPLACE "," ";" settings "${run}")
+      stacktide_program_run(${name}_${level} ${label} ${settings})
+    endforeach()
+    if(STACKTIDE_MATRIX)
+      foreach(run IN LISTS arg_ALSO)
+        string(REPLACE "," ";" settings "${run}")
+        stacktide_program_run(${name}_${level} matrix ${settings})
+      endforeach()
+    endif()
+  endforeach()
+endfunction()
+
+set(pinned_runs MAXPROCS=2 POLICY=segmented,SEGMENT=2048,MAXPROCS=8)
+set(pinned_more MAXPROCS=1 MAXPROCS=8 POLICY=segmented,MAXPROCS=1 POLICY=segmented,MAXPROCS=2 POLICY=segmented,SEGMENT=2048,MAXPROCS=1
+                POLICY=auto,SEGMENT=2048,MAXPROCS=2)
+set(movable_runs MAXPROCS=2 STRESS=move,MAXPROCS=2)
+set(movable_more MAXPROCS=1 MAXPROCS=8 POLICY=contiguous,MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2 STRESS=move,MAXPROCS=1
+                 STRESS=move,POLICY=contiguous,MAXPROCS=8)
+
+stacktide_runtime_program(rt_plain rt_plain.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
+stacktide_runtime_program(rt_throw_plain rt_throw.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
+stacktide_runtime_program(rt_calls_plain rt_calls.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
+stacktide_runtime_program(rt_throw_movable rt_throw.cpp MOVABLE RUNS ${movable_runs} ALSO ${movable_more})
+stacktide_runtime_program(rt_calls_movable rt_calls.cpp MOVABLE RUNS ${movable_runs} ALSO ${movable_more})
