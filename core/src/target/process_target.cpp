@@ -254,7 +254,11 @@ Result<std::unique_ptr<Target>> open_process(std::uint64_t pid, const ProcessOpt
     target->add_damage(
         fmt::format("process {} was read without stopping it: registers of its running threads are unknown", pid));
   }
-  if (auto found = target->find_modules(); !found) return std::unexpected(found.error());
+  if (auto found = target->find_modules(); !found) {
+    // Most likely it ended just now.
+    if (auto still = check(pid); !still) return std::unexpected(still.error());
+    return std::unexpected(found.error());
+  }
   return target;
 }
 

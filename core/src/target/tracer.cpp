@@ -48,6 +48,7 @@ struct Tracer::Held {
   std::uint64_t tid = 0;
   bool stopped = false;
   bool gone = false;
+  bool main = false;
   int signal = 0;  // caught on its way to the thread: belongs to it
 };
 
@@ -69,6 +70,8 @@ void Tracer::wait_for_stops(std::vector<Held>& held, Clock::time_point deadline)
         waiting = true;
       } else if (!stop) {
         thread.gone = true;
+        // Only its tracer can collect another thread, and the process cannot end before that.
+        if (!thread.main) ::waitid(P_PID, id, &info, WEXITED | WNOHANG | __WALL);
       } else {
         info = {};
         if (::waitid(P_PID, id, &info, WSTOPPED | WNOHANG | __WALL) != 0 || info.si_pid == 0) {
@@ -140,7 +143,7 @@ Result<void> Tracer::stop_all(std::uint64_t pid, std::vector<Held>& held) {
       grew = true;
       switch (seize(tid)) {
         case Seize::done:
-          held.push_back({.tid = tid});
+          held.push_back({.tid = tid, .main = tid == pid});
           break;
         case Seize::gone:
           break;
