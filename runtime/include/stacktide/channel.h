@@ -38,8 +38,8 @@ class channel {
 
   // Waits until the value is taken or stored. On a closed channel the program ends ("send on closed channel").
   void send(T value) { detail::stacktide_chan_send(core_, pack(std::move(value))); }
-  // Waits for a value; nothing when the channel is closed and empty.
-  std::optional<T> recv() {
+  // Waits for a value; nothing when the channel is closed and empty. Inlined, so that the caller's frame is the one that waits.
+  [[gnu::always_inline]] inline std::optional<T> recv() {
     const detail::two_words got = detail::stacktide_chan_recv(core_);
     if (got.second == 0) return std::nullopt;
     return unpack(got.first);

@@ -136,7 +136,7 @@ inline std::uint64_t goroutine_id() { return detail::stacktide_current_id(); }
 
 using stack_numbers = detail::stack_numbers;
 // The caller's stack now.
-inline stack_numbers stack_info() {
+[[gnu::always_inline]] inline stack_numbers stack_info() {
   stack_numbers numbers;
   detail::stacktide_stack_info(&numbers);
   return numbers;

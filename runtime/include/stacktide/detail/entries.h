@@ -17,7 +17,7 @@ struct two_words {
 struct stack_numbers {
   std::uint64_t goroutine;  // id of the caller; 0 outside a goroutine, then all else is 0 too
   std::uint64_t size;       // bytes of stack, over all segments
-  std::uint64_t used;       // bytes in use, over all segments, at the call
+  std::uint64_t used;       // bytes in use, over all segments, as if the goroutine waited here
   std::uint64_t headroom;   // bytes between the stack pointer and the guard
   std::uint64_t high_water; // most bytes in use seen so far
   std::uint64_t segments;
