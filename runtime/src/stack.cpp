@@ -18,8 +18,10 @@ namespace {
 
 constexpr std::uint64_t kArenaSize = std::uint64_t{256} << 30;
 // 0x1d.. to 0x2d..: byte pairs like 5a 1d in the middle of six significant bytes, unlike UTF-8 text, small integers or doubles.
-constexpr std::uint64_t kArenaHints[] = {0x1d5a00000000, 0x2d5a00000000, 0x1f5a00000000, 0x0d5a00000000};
-constexpr std::uint64_t kCommitStep = std::uint64_t{64} << 20;
+// A 32-bit variable may share its word with the upper half of a stale pointer, so the lower half must not look like one in use either:
+// from 0x9d5a0000 on, half a GiB is unlike small integers, and floats below 1e-20.
+constexpr std::uint64_t kArenaHints[] = {0x1d5a9d5a0000, 0x2d5a9d5a0000, 0x1f5a9d5a0000, 0x0d5a9d5a0000};
+constexpr std::uint64_t kCommitStep = std::uint64_t{4} << 20;  // cores made by a debugger hold all that is committed
 constexpr unsigned kFirstClass = 11;  // 2 KiB
 constexpr unsigned kLastClass = 30;   // 1 GiB
 
