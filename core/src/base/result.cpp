@@ -64,7 +64,7 @@ std::string_view hint(ErrorCode code) {
     case ErrorCode::build_id_mismatch:
       return "give the executable that dumped this core";
     case ErrorCode::no_runtime:
-      return "only programs whose runtime exports a stacktide descriptor have goroutines to show";
+      return "build the program with stacktide_goroutines(target)";
     case ErrorCode::bad_descriptor:
       return "its memory is damaged, or its runtime is another version";
     case ErrorCode::unsupported_contract:

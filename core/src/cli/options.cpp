@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <map>
 
 #include "stacktide/core/command.h"
@@ -13,9 +14,10 @@ namespace stacktide::cli {
 Result<Options> parse(int argc, const char* const* argv) {
   Options options;
   CLI::App app;
+  std::string process;
   app.set_help_flag();  // ours is made from the command table
   app.allow_extras();   // the command's own words, which the table checks
-  auto* pid = app.add_option("--pid", options.pid);
+  auto* pid = app.add_option("--pid", process);
   auto* core = app.add_option("--core", options.core)->excludes(pid);
   app.add_option("--exe", options.executable)->needs(core);
   const std::map<std::string, ColourMode> modes = {
@@ -28,6 +30,13 @@ Result<Options> parse(int argc, const char* const* argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return fail(ErrorCode::usage, error.what());
+  }
+  if (pid->count() != 0) {
+    options.pid = 0;
+    const auto [end, wrong] = std::from_chars(process.data(), process.data() + process.size(), *options.pid);
+    if (wrong != std::errc() || end != process.data() + process.size() || *options.pid == 0) {
+      return fail(ErrorCode::usage, fmt::format("--pid wants a process id, not '{}'", process));
+    }
   }
   options.words = app.remaining();
   return options;

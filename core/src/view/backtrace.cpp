@@ -12,12 +12,7 @@ namespace {
 std::string function_of(const Frame& frame, bool with_args) {
   if (frame.function.empty()) return fmt::format("?? in {}", frame.module.empty() ? "no module" : base_name(frame.module));
   auto text = frame.function;
-  // A demangled name may bring its parameter types; GDB shows values instead.
-  if (with_args && !frame.args.empty()) {
-    if (const auto paren = text.find('('); paren != std::string::npos && text.ends_with(')') && paren != 0)
-      text.erase(paren);
-    text += fmt::format(" ({})", frame.args);
-  }
+  if (with_args && !frame.args.empty()) text += fmt::format(" ({})", frame.args);
   return text;
 }
 

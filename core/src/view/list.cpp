@@ -65,7 +65,7 @@ std::string list_text(const ListModel& model, const Style& style) {
     cells.push_back(fmt::format("{}", g.id));
     cells.push_back(g.status);
     cells.push_back(g.wait_reason);
-    cells.push_back(or_unknown(!g.function.empty(), g.function));
+    cells.push_back(or_unknown(!g.function.empty(), short_name(g.function)));
     cells.push_back(file_line(g.file, g.line));
     cells.push_back(fmt::format("{}", stack.size));
     cells.push_back(or_unknown(stack.sp != 0, fmt::format("{}", stack.used)));

@@ -4,6 +4,15 @@
 #include "view/views.h"
 
 namespace stacktide {
+namespace {
+
+// What is too large for a size is a bit pattern.
+std::string number(std::int64_t value) {
+  constexpr std::int64_t kLargestSize = std::int64_t{1} << 40;
+  return value > kLargestSize ? hex(static_cast<std::uint64_t>(value)) : fmt::format("{}", value);
+}
+
+}  // namespace
 
 std::string runtime_text(const Snapshot& snapshot, const Style& style) {
   const auto& runtime = snapshot.runtime;
@@ -13,7 +22,7 @@ std::string runtime_text(const Snapshot& snapshot, const Style& style) {
   const auto list = [&](const char* name, const auto& values) {
     std::string label = name;
     for (const auto& [key, value] : values) {
-      table.row({label, fmt::format("{} {}", key, value)});
+      table.row({label, fmt::format("{} {}", key, number(value))});
       label.clear();
     }
   };
@@ -35,7 +44,7 @@ std::string runtime_text(const Snapshot& snapshot, const Style& style) {
                                    grouped(snapshot.event_counts.read), grouped(snapshot.event_counts.skipped))});
   list("contracts", runtime.contracts);
   list("constants", runtime.constants);
-  list("bytes", runtime.type_sizes);
+  list("sizes", runtime.type_sizes);
   lines("off", runtime.disabled);
   lines("damage", snapshot.damage);
   return table.render(style);

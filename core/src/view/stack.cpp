@@ -121,14 +121,13 @@ std::string frames_text(const StackModel& model, const Style& style) {
   table.column("size", Align::right);
   table.column("sp", Align::left);
   table.column("function", Align::left);
-  table.column("file:line", Align::left);
-  table.shrink(3);
   const auto& frames = model.backtrace.frames;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const auto& frame = frames[i];
-    const auto name = frame.function.empty() ? "?? in " + std::string(base_name(frame.module)) : frame.function;
-    table.row({fmt::format("#{}", i), frame.inlined ? "inlined" : fmt::format("{}", frame.size), hex(frame.sp), name,
-               file_line(frame.file, frame.line)});
+    auto where = frame.function.empty() ? "?? in " + std::string(base_name(frame.module)) : short_name(frame.function);
+    if (!frame.file.empty()) where += " at " + file_line(frame.file, frame.line);
+    table.row(
+        {fmt::format("#{}", i), frame.inlined ? "inlined" : fmt::format("{}", frame.size), hex(frame.sp), std::move(where)});
   }
   auto out = frames.empty() ? "" : table.render(style);
   if (!model.backtrace.complete) out += fmt::format("(stopped: {})\n", model.backtrace.stop_reason);
@@ -141,7 +140,8 @@ std::string stack_text(const StackModel& model, const Style& style) {
   const auto& g = model.goroutine;
   const auto& stack = g.stack;
   auto out = bold(goroutine_header(g), style);
-  if (!g.function.empty()) out += fmt::format(" {}{}", g.function, g.file.empty() ? "" : " at " + file_line(g.file, g.line));
+  if (!g.function.empty())
+    out += fmt::format(" {}{}", short_name(g.function), g.file.empty() ? "" : " at " + file_line(g.file, g.line));
   out += "\n";
   if (stack.segments.empty()) return out + "  no stack\n";
   out += Picture(model).draw();

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kGap = "  ";
 constexpr std::size_t kNarrowest = 12;  // a column that gives way keeps this much
+constexpr std::size_t kLongName = 64;   // characters of a function's name that are shown in full
 
 // Bytes that begin a character: good enough for a width, as names are ASCII with few exceptions.
 std::size_t width_of(std::string_view text) {
@@ -89,7 +90,7 @@ std::string plural(std::uint64_t count, std::string_view noun) {
 std::string grouped(std::uint64_t value) {
   auto text = fmt::format("{}", value);
   if (text.size() <= 4) return text;
-  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, 1, ',');
   return text;
 }
 
@@ -99,6 +100,26 @@ std::string bold(std::string_view text, const Style& style) {
 
 std::string dim(std::string_view text, const Style& style) {
   return style.colour && !text.empty() ? fmt::format("\x1b[2m{}\x1b[0m", text) : std::string(text);
+}
+
+std::string short_name(std::string_view function) {
+  if (function.size() <= kLongName) return std::string(function);
+  std::string out;
+  std::size_t depth = 0;
+  for (std::size_t i = 0; i < function.size(); ++i) {
+    const char c = function[i];
+    if (depth == 0 && c == '<' && out.ends_with("operator")) {
+      // operator<, operator<<, operator<=>: no template arguments begin here.
+      while (i < function.size() && (function[i] == '<' || function[i] == '=' || function[i] == '>')) out += function[i++];
+      --i;
+      continue;
+    }
+    if (c == '<' && depth++ == 0) out += "<...";
+    const bool closes = c == '>' && depth != 0 && function[i - 1] != '-';
+    if (depth == 0) out += c;
+    if (closes && --depth == 0) out += '>';
+  }
+  return out;
 }
 
 std::string file_line(std::string_view file, std::uint32_t line) {

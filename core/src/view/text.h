@@ -52,6 +52,8 @@ std::string plural(std::uint64_t count, std::string_view noun);
 std::string grouped(std::uint64_t value);
 std::string bold(std::string_view text, const Style& style);
 std::string dim(std::string_view text, const Style& style);
+// A function's name for a column: when it is long, template arguments become "<...>".
+std::string short_name(std::string_view function);
 // "park.cpp:21"; "" without a file.
 std::string file_line(std::string_view file, std::uint32_t line);
 
