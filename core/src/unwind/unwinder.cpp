@@ -338,7 +338,8 @@ Unwinding Unwinder::unwind(const Registers& start, std::size_t limit) {
     }
     registers = step.registers;
     exact = step.signal;
-    if (registers.get(Register::rip).value_or(0) == 0) {
+    // Interrupted at 0 is a call through a null pointer, which the next step undoes.
+    if (!exact && registers.get(Register::rip).value_or(0) == 0) {
       result.stop_reason = fmt::format("the return address of frame {} is 0", result.frames.size() - 1);
       break;
     }
