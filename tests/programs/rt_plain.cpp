@@ -1,5 +1,6 @@
-// Plain C++ on goroutine stacks, not MOVABLE: objects whose heap parts point back at the stack (map, set, list, unordered_map, function),
-// the deep recursion of std::regex, streams, locales, memory resources and virtual calls into the library.
+// Plain C++ on goroutine stacks, not MOVABLE: objects whose heap parts point back at the stack (map, set, list,
+// unordered_map, function), the deep recursion of std::regex, streams, locales, memory resources and virtual calls into the
+// library.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -172,7 +173,8 @@ void algorithms_and_owners() {
   auto shared = std::make_shared<std::map<int, int>>();
   const std::weak_ptr<std::map<int, int>> weak = shared;
   for (int i = 0; i < 40; ++i) (*shared)[i] = i * i;
-  auto sum = std::accumulate(shared->begin(), shared->end(), 0L, [](long total, const auto& entry) { return total + entry.second; });
+  auto sum = std::accumulate(shared->begin(), shared->end(), 0L,
+                             [](long total, const auto& entry) { return total + entry.second; });
   RT_CHECK(sum == 20540 && weak.use_count() == 1);
   shared.reset();
   RT_CHECK(weak.expired());

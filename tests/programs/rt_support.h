@@ -1,7 +1,9 @@
-// What the rt_* programs share: a check that ends the program, and a sweep that puts the end of a stack at every place of a test.
+// What the rt_* programs share: a check that ends the program, and a sweep that puts the end of a stack at every place of a
+// test.
 //
-// These programs are goroutine code that looks at itself: each exits 0 when all that it computed was right, and 1 with a line on stderr that
-// says what was wrong. tests/programs/CMakeLists.txt builds them at several levels of optimisation and runs them under several settings.
+// These programs are goroutine code that looks at itself: each exits 0 when all that it computed was right, and 1 with a
+// line on stderr that says what was wrong. tests/programs/CMakeLists.txt builds them at several levels of optimisation and
+// runs them under several settings.
 #pragma once
 
 #include <stacktide/channel.h>
@@ -42,8 +44,8 @@ struct Test {
 
 inline constexpr int kDepths = 28;
 
-// Runs each test below 0 to kDepths - 1 frames, each in a goroutine of its own, so that its stack ends at another call each time.
-// Names of tests on the command line run those alone.
+// Runs each test below 0 to kDepths - 1 frames, each in a goroutine of its own, so that its stack ends at another call each
+// time. Names of tests on the command line run those alone.
 inline int run_tests(int argc, char** argv, std::initializer_list<Test> tests) {
   const auto wanted = [&](const Test& test) {
     bool named = argc < 2;

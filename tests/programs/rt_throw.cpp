@@ -1,5 +1,6 @@
-// Exceptions on goroutine stacks, built pinned (they cross segment boundaries) and MOVABLE (stacks move between throw and catch): 100 frames deep,
-// caught at several levels, with destructors that call and catch themselves, rethrown, nested, held by exception_ptr, across parks.
+// Exceptions on goroutine stacks, built pinned (they cross segment boundaries) and MOVABLE (stacks move between throw and
+// catch): 100 frames deep, caught at several levels, with destructors that call and catch themselves, rethrown, nested, held
+// by exception_ptr, across parks.
 #include <exception>
 #include <memory>
 #include <stdexcept>
