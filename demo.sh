@@ -1,0 +1,82 @@
+#!/bin/sh
+# Shows stacktide on samples/park and samples/grow: live from the shell, then a core in GDB and in LLDB, then a trace in GDB.
+#
+# On a Debian 12 without the packages it needs, it names them and installs them (as root or with sudo); then it builds.
+set -eu
+cd "$(dirname "$0")"
+. .ci/setup.sh
+
+# shellcheck disable=SC2086
+need_packages $BUILD_PACKAGES
+build_release -DSTACKTIDE_TESTS=OFF -DSTACKTIDE_GDB=ON -DSTACKTIDE_LLDB=ON
+
+bin=build/release/bin
+folder=$(mktemp -d)
+park=""
+finish() {
+  if [ -n "$park" ]; then
+    kill "$park" 2> /dev/null || true
+  fi
+  rm -rf "$folder"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+title() { printf '\n\n== %s\n' "$*"; }
+# Prints a command as one would type it, then runs it.
+show() {
+  line='$'
+  for word in "$@"; do
+    case "$word" in
+      *[!A-Za-z0-9_./=:,+-]*) line="$line '$word'" ;;
+      *) line="$line $word" ;;
+    esac
+  done
+  printf '\n%s\n' "$line"
+  "$@"
+}
+
+title "A program with 12 goroutines, each waiting on a channel"
+mkfifo "$folder/in" "$folder/out"
+printf '\n$ %s &\n' "$bin/samples/park 12"
+"$bin/samples/park" 12 < "$folder/in" > "$folder/out" &
+park=$!
+# Its input stays open until the end of the demo; its output says when all goroutines wait.
+exec 8> "$folder/in" 9< "$folder/out"
+read -r answer <&9
+[ "$answer" = ready ]
+echo "$answer"
+
+title "Live, from the shell: the process stands still for a moment and runs on"
+show "$bin/stacktide" list --pid "$park"
+show "$bin/stacktide" stack 7 --pid "$park"
+show "$bin/stacktide" bt 7 --pid "$park"
+
+title "A core of it"
+printf '\n$ gcore -o park.core %s\n' "$park"
+# The limit, in units of 512 bytes, is a guard: the core takes a few MiB.
+(ulimit -f 4194304 && gcore -o "$folder/core" "$park" > "$folder/gcore.txt" 2>&1) || {
+  cat "$folder/gcore.txt" >&2
+  exit 1
+}
+core="$folder/core.$park"
+exec 8>&-
+wait "$park"
+park=""
+
+title "The core in GDB"
+show gdb -nx -q -batch -ex "set debuginfod enabled off" -ex "source build/release/python/stacktide_gdb.py" \
+  -ex "info goroutines" -ex "goroutine stack 7" -ex "goroutine 7 bt" -ex "goroutine 7" -ex "up 2" -ex "info locals" \
+  "$bin/samples/park" "$core"
+
+title "The core in LLDB"
+show lldb-19 --no-lldbinit --batch -o "plugin load build/release/lib/stacktide_lldb.so" \
+  -o "goroutine list" -o "goroutine stack 7" -o "goroutine 7 bt" -o "goroutine 7" -o "up 2" -o "frame variable" \
+  --core "$core" "$bin/samples/park"
+
+title "Stacks that grow and shrink, as it happens"
+show gdb -nx -q -batch -ex "set debuginfod enabled off" -ex "set print thread-events off" \
+  -ex "source build/release/python/stacktide_gdb.py" -ex "goroutine trace on" -ex "run" \
+  --args "$bin/samples/grow" 300
+
+printf '\nAll of this is in README.md; `%s --help` lists the commands.\n' "$bin/stacktide"
