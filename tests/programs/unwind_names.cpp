@@ -1,6 +1,7 @@
 // Functions of all sorts calling each other, for the symbolizer's tests: templates, operators, lambdas, inlined ones,
 // arguments of many types. Prints "ready" and waits for the end of input.
-#include <cstdio>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -21,9 +22,11 @@ volatile int sink = 0;
 inline void use(int value) { sink = sink + value; }
 
 [[gnu::noinline]] void wait_for_end() {
-  std::puts("ready");
-  std::fflush(stdout);
-  while (std::getchar() != EOF) {
+  // Straight system calls: LLDB loses its way in some frames of libc's stdio.
+  char text[] = "ready\n";
+  while (write(STDOUT_FILENO, text, sizeof(text) - 1) < 0) {
+  }
+  while (read(STDIN_FILENO, text, 1) > 0) {
   }
   use(1);
 }

@@ -104,8 +104,10 @@ const MemoryView::Page& MemoryView::page_at(Address start) {
   if (!fresh) return found->second;
   Page& page = found->second;
   page.size = target_.read_up_to(start, page.bytes);
-  if (page.size < kPageSize) page.size += read_file(start + page.size, std::span(page.bytes).subspan(page.size));
-  if (page.size == 0 || !immutable(start)) return page;
+  // A page that the program may write is filled from the file only for bytes asked for and not there (read_up_to below).
+  bool fixed = immutable(start);
+  if (fixed && page.size < kPageSize) page.size += read_file(start + page.size, std::span(page.bytes).subspan(page.size));
+  if (page.size == 0 || !fixed) return page;
   auto kept = fixed_.insert_or_assign(start, page).first;
   passing_.erase(start);
   return kept->second;
