@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # Sourced by test.sh and demo.sh: the Debian packages that are missing, and the release build. Nothing here asks a question.
 # Both expect to be in the repository's root, with `set -eu`.
 
