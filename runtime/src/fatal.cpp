@@ -9,6 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <string_view>
+#include <typeinfo>
 
 #include "scheduler.h"
 
@@ -19,6 +22,9 @@ void stacktide_with_context(stacktide::runtime::Goroutine* g, void (*function)(v
 
 namespace stacktide::runtime {
 namespace {
+
+// What std::terminate() did before.
+constinit std::terminate_handler previous_terminate = nullptr;
 
 constexpr int kMaxFrames = 100;
 constexpr int kMaxGoroutines = 1000;
@@ -69,10 +75,17 @@ bool is_runtime(const char* function) {
          std::strncmp(function, "_ZN9stacktide7runtime", 21) == 0 || std::strncmp(function, "_ZN9stacktide6detail", 20) == 0;
 }
 
+// Inlined functions have no linkage name, so the runtime's own are told by their files, which lie beside this one.
+bool is_runtime_file(const char* file) {
+  constexpr std::string_view kThis = __FILE__;
+  constexpr std::string_view kFolder = kThis.substr(0, kThis.rfind('/') + 1);
+  return std::string_view(file).starts_with(kFolder);
+}
+
 int say_frame(void* data, std::uintptr_t, const char* file, int line, const char* function) {
   auto& traceback = *static_cast<Traceback*>(data);
   // The runtime's own frames and the glue between a goroutine and its function are not what went wrong.
-  if (function == nullptr || is_runtime(function)) return 0;
+  if (function == nullptr || is_runtime(function) || (file != nullptr && is_runtime_file(file))) return 0;
   if (const std::size_t n = file != nullptr ? std::strlen(file) : 0; n > 20 && std::strcmp(file + n - 20, "/stacktide/runtime.h") == 0) {
     return 0;
   }
@@ -148,11 +161,42 @@ void fatal_stack_limit(Goroutine& g, std::uint64_t limit) {
   std::abort();
 }
 
+namespace {
+
+// Nothing has been unwound yet: the traceback shows who threw.
+void on_terminate() {
+  if (current_goroutine() == nullptr) previous_terminate();
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  if (type == nullptr) {
+    say("fatal error: std::terminate()\n");
+  } else {
+    int status = 0;
+    char* plain = abi::__cxa_demangle(type->name(), nullptr, nullptr, &status);
+    say("fatal error: uncaught exception of type %.400s", plain != nullptr ? plain : type->name());
+    try {
+      throw;
+    } catch (const std::exception& problem) {
+      say(": %.400s", problem.what());
+    } catch (...) {
+    }
+    say("\n");
+  }
+  say_current(open_symbols());
+  std::abort();
+}
+
+}  // namespace
+
+void speak_when_terminated() { previous_terminate = std::set_terminate(on_terminate); }
+
 void fatal_not_parkable(const char* what) {
   if (stacktide_thread.m == nullptr) {
     say("fatal error: %s outside a goroutine: call it from a function started with run() or go()\n", what);
   } else {
-    say("fatal error: %s in a callback from library code, which runs on the thread's system stack and cannot park\n", what);
+    const Goroutine* g = current_goroutine();
+    const bool blocking = g != nullptr && g->status.load(std::memory_order_relaxed) == status_syscall;
+    say("fatal error: %s in %s, which runs on the thread's system stack and cannot park\n", what,
+        blocking ? "the function given to blocking()" : "a callback from library code");
     say_current(open_symbols());
   }
   std::abort();

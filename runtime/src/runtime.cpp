@@ -66,6 +66,7 @@ void start_runtime() {
   scheduler.now.store(scheduler.start, std::memory_order_relaxed);
   find_code_ranges();
   find_vector_state();
+  speak_when_terminated();
   if (options.stress_move) poison_freed_stacks();
   reserve_arena();
   reserve_ms();

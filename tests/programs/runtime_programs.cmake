@@ -79,3 +79,12 @@ stacktide_runtime_program(rt_library rt_library.cpp "" RUNS MAXPROCS=2 ALSO MAXP
 
 # Programs with arguments: stress moves a whole stack at each call, so it gets smaller ones.
 stacktide_runtime_program(rt_movable rt_movable.cpp MOVABLE RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8 POLICY=contiguous,MAXPROCS=2)
+
+# What tests/e2e/runtime_*_test.cpp run and look into.
+foreach(level O0 O2)
+  stacktide_goroutine_program(rt_fatal ${level} rt_fatal.cpp)
+endforeach()
+foreach(level O0 O2)
+  stacktide_goroutine_program(rt_frames_plain ${level} rt_frames.cpp)
+  stacktide_goroutine_program(rt_frames_movable ${level} rt_frames.cpp MOVABLE)
+endforeach()
