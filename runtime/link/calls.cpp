@@ -123,6 +123,14 @@ bool is_lto_goroutine_object(const Object& object) {
   return std::string_view(reinterpret_cast<const char*>(text.data()), text.size()).contains("'-fsplit-stack'");
 }
 
+void add_runtime_definitions(const Object& object, std::set<std::string, std::less<>>& defined) {
+  for (std::size_t i = object.first_global(); i < object.symbol_count(); ++i) {
+    const Symbol symbol = object.symbol(i);
+    if (symbol.defined && !symbol.name.empty() && (!symbol.weak || symbol.name.contains("stacktide")))
+      defined.emplace(symbol.name);
+  }
+}
+
 void add_definitions(const Object& object, std::set<std::string, std::less<>>& defined) {
   for (std::size_t i = object.first_global(); i < object.symbol_count(); ++i) {
     const Symbol symbol = object.symbol(i);

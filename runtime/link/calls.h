@@ -38,6 +38,10 @@ struct Call {
 // By symbol, so that thunks come in a stable order. std::less<> for look-ups by view.
 using Calls = std::map<std::string, Call, std::less<>>;
 
+// Adds what the runtime's `object` defines of its own. Copies of the library's inline functions and templates that it also
+// holds have no stack checks and are left out: a call to one needs a thunk.
+void add_runtime_definitions(const Object& object, std::set<std::string, std::less<>>& defined);
+
 // Adds the names that `object` defines for others.
 void add_definitions(const Object& object, std::set<std::string, std::less<>>& defined);
 

@@ -37,7 +37,7 @@ Result<void> add_object(Bytes bytes, std::string name, std::size_t word, std::st
         object->name() +
         ": goroutine code compiled with -flto has its calls made after this step; compile it with -fno-lto");
   }
-  if (object->has_section(kRuntimeNote)) add_definitions(*object, inputs.runtime);
+  if (object->has_section(kRuntimeNote)) add_runtime_definitions(*object, inputs.runtime);
   else if (is_goroutine_object(*object)) inputs.goroutine.push_back({std::move(*object), word, std::move(member)});
   return {};
 }
