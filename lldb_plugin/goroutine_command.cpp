@@ -78,6 +78,20 @@ std::string command_line(std::span<const std::string> words) {
   return line;
 }
 
+// Core's problems, one line each. LLDB puts "error: " or "warning: " before what a command reports, so core's own go.
+std::vector<std::string> problem_lines(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    for (std::string_view prefix : {"error: ", "warning: "}) {
+      if (line.starts_with(prefix)) line.remove_prefix(prefix.size());
+    }
+    if (!line.empty()) lines.emplace_back(line);
+  }
+  return lines;
+}
+
 // One run of the command: what it is about, and where its output goes.
 class Execution {
  public:
@@ -154,17 +168,15 @@ class Execution {
     Session* session = STACKTIDE_TRY(state->session());
     CommandResult done = stacktide::run(*session, words, options(*state));
     out(done.out);
-    if (done.exit_code == 2) {
-      // One line, like every other failure; core ends its lines, LLDB would add a second end.
-      while (done.err.ends_with('\n')) done.err.pop_back();
-      result_.SetError(fmt::format("stacktide: {}", done.err.empty() ? "the command failed" : done.err).c_str());
-    } else {
-      for (std::string_view rest = done.err; !rest.empty();) {
-        std::size_t end = std::min(rest.find('\n'), rest.size());
-        result_.AppendWarning(fmt::format("stacktide: {}", rest.substr(0, end)).c_str());
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-      }
+    std::vector<std::string> problems = problem_lines(done.err);
+    if (done.exit_code != 2) {
+      for (const std::string& problem : problems) result_.AppendWarning(fmt::format("stacktide: {}", problem).c_str());
+      return {};
     }
+    std::string text;
+    for (const std::string& problem : problems)
+      text += fmt::format("{}stacktide: {}", text.empty() ? "" : "\nerror: ", problem);
+    result_.SetError(text.empty() ? "stacktide: the command failed" : text.c_str());
     return {};
   }
 
@@ -172,8 +184,8 @@ class Execution {
     CommandResult text = help(words, HostKind::lldb);
     out(text.out);
     if (text.exit_code != 0) {
-      while (text.err.ends_with('\n')) text.err.pop_back();
-      return fail(ErrorCode::not_supported, text.err);
+      std::vector<std::string> problems = problem_lines(text.err);
+      return fail(ErrorCode::not_supported, problems.empty() ? "no help for that" : problems.front());
     }
     if (words.empty()) out(kHostHelp);
     return {};

@@ -111,15 +111,18 @@ TEST_CASE("goroutine threads on makes each parked goroutine one thread, and off 
   CHECK(occurrences(session[9], "'goroutine ") == 5);
 }
 
-TEST_CASE("goroutine threads on stays on at later stops, with each goroutine's new state") {
-  // Stops in main's goroutine when all others are gone, in the middle, and before any exists.
-  const auto session = lldb({"target create " + sample_program("park"), "breakpoint set --name puts",
-                             "process launch --stdin /dev/null -- 6", "goroutine threads on", "thread list",
-                             "breakpoint delete 1", "breakpoint set --name exit", "continue", "thread list"});
+TEST_CASE("goroutine threads on stays on at later stops, with the goroutines that are parked then") {
+  // Stops where `ready` is about to be printed, one instruction later, and when all others are gone.
+  const auto session =
+      lldb({"target create " + sample_program("park"), "breakpoint set --name puts", "process launch --stdin /dev/null -- 6",
+            "goroutine threads on", "thread step-inst", "thread list", "breakpoint delete 1", "breakpoint set --name exit",
+            "continue", "thread list", "goroutine list"});
   CHECK(session[3] == "6 goroutines are threads now; 1 run on threads of the process\n");
-  CHECK(occurrences(session[4], "[chan receive] (anonymous namespace)::worker'") == 6);
-  CHECK(session[7].find("stop reason = breakpoint 2") != std::string::npos);
-  CHECK(occurrences(session[8], "[chan receive]") == 0);
+  CHECK(session[4].find("stop reason = instruction step into") != std::string::npos);
+  CHECK(occurrences(session[5], "[chan receive] (anonymous namespace)::worker'") == 6);
+  CHECK(session[8].find("stop reason = breakpoint 2") != std::string::npos);
+  CHECK(occurrences(session[9], "[chan receive]") == 0);
+  CHECK(occurrences(session[10], "chan receive") == 0);
 }
 
 TEST_CASE("goroutine all runs a command on each and leaves the selection and the list as they were") {
