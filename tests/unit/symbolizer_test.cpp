@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,23 +20,26 @@ using test::Child;
 
 namespace {
 
-std::vector<Frame> frames_of(Target& target) {
+// `callers`: whether the symbolizer may ask them.
+std::vector<Frame> frames_of(Target& target, bool callers) {
   auto threads = target.threads();
   REQUIRE_MESSAGE(threads, describe(threads.error()));
   ImageCache images;
   Unwinder unwinder(target.memory(), target.modules(), images);
   Symbolizer symbolizer(target.memory(), target.modules(), images);
+  auto unwound = unwinder.unwind(threads->front().registers, 200).frames;
   std::vector<Frame> frames;
-  for (const UnwoundFrame& frame : unwinder.unwind(threads->front().registers, 200).frames) {
-    auto levels = symbolizer.symbolize(frame);
+  for (std::size_t i = 0; i < unwound.size(); ++i) {
+    std::span<const UnwoundFrame> outer = std::span(unwound).subspan(i + 1);
+    auto levels = symbolizer.symbolize(unwound[i], callers ? outer : std::span<const UnwoundFrame>{});
     frames.insert(frames.end(), levels.begin(), levels.end());
   }
   return frames;
 }
 
 // From the program's own innermost function to main: what lies around is the C library's.
-std::vector<Frame> own_frames(Target& target) {
-  auto frames = frames_of(target);
+std::vector<Frame> own_frames(Target& target, bool callers = true) {
+  auto frames = frames_of(target, callers);
   auto first = std::ranges::find(frames, "app::wait_for_end", &Frame::function);
   auto last = std::ranges::find(frames, "main", &Frame::function);
   REQUIRE(first != frames.end());
@@ -203,6 +207,14 @@ TEST_CASE("inlined functions are levels of their own, and share their function's
   CHECK(inner.pc == outer.pc);
   CHECK(inner.cfa == outer.cfa);
   CHECK(inner.args.find("value=7") != std::string::npos);
+}
+
+TEST_CASE("an argument that the code has lost is read from its caller") {
+  Child child = Child::start({test::test_program("unwind_names_O2")});
+  child.wait_for_line("ready");
+  auto target = opened(child.pid());
+  CHECK(frame_of(own_frames(*target), "app::channel<int>::operator()").args.ends_with("extra=3"));
+  CHECK(frame_of(own_frames(*target, false), "app::channel<int>::operator()").args.ends_with("extra=<optimized out>"));
 }
 
 TEST_CASE("core, GDB and LLDB name the same functions, frame by frame") {

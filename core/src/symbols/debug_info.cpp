@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 #include "symbols/names.h"
 #include "symbols/symbolizer.h"
@@ -87,7 +88,10 @@ std::string qualified_name(Dwarf_Die function) {
       case DW_TAG_enumeration_type:
         // GCC leaves the class of a lambda without a name, and its functions without a linkage name where the enclosing
         // function has none.
-        result = std::string(scope != nullptr ? scope : result == "operator()" ? "{lambda}" : "{unnamed}") + "::" + result;
+        result = std::string(scope != nullptr                   ? scope
+                             : result.starts_with("operator()") ? "{lambda}"
+                                                                : "{unnamed}") +
+                 "::" + result;
         break;
       case DW_TAG_subprogram: {
         const char* linkage = linkage_name_of(scopes[i]);
@@ -205,6 +209,40 @@ std::vector<Parameter> parameters_of(Dwarf_Die& function) {
   });
   std::ranges::move(concrete, std::back_inserter(parameters));
   return parameters;
+}
+
+bool same_function(Dwarf_Die& a, Dwarf_Die& b) {
+  Dwarf_Die first = declaration_of(a);
+  Dwarf_Die second = declaration_of(b);
+  if (first.addr == second.addr) return true;
+  const char* first_name = linkage_name_of(first);
+  const char* second_name = linkage_name_of(second);
+  if (first_name == nullptr && second_name == nullptr) {
+    first_name = own_name(first);
+    second_name = own_name(second);
+  }
+  return first_name != nullptr && second_name != nullptr && std::strcmp(first_name, second_name) == 0;
+}
+
+bool find_call_site(Dwarf_Die function, Dwarf_Addr return_address, Dwarf_Die& site, int depth) {
+  if (depth > kMaxDepth) return false;
+  bool found = false;
+  for_each_child(function, [&](Dwarf_Die& child) {
+    int tag = dwarf_tag(&child);
+    if (tag == DW_TAG_call_site || tag == DW_TAG_GNU_call_site) {
+      Dwarf_Attribute attribute;
+      Dwarf_Addr address = 0;
+      unsigned int kind = tag == DW_TAG_call_site ? DW_AT_call_return_pc : DW_AT_low_pc;
+      if (dwarf_formaddr(dwarf_attr(&child, kind, &attribute), &address) == 0 && address == return_address) {
+        site = child;
+        found = true;
+      }
+    } else if (tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine) {
+      found = find_call_site(child, return_address, site, depth + 1);
+    }
+    return !found;
+  });
+  return found;
 }
 
 std::unique_ptr<DebugInfo> DebugInfo::open(Image& image) {

@@ -85,6 +85,10 @@ class DebugInfo {
 const char* linkage_name_of(Dwarf_Die& function);
 // The qualified name of a function, without parameters; "" when it has none.
 std::string name_of(Dwarf_Die& function);
+// Whether two entries describe one function: its declaration, its abstract instance, its code, in whichever unit.
+bool same_function(Dwarf_Die& a, Dwarf_Die& b);
+// The call in `function` that returns to this file address, as the compiler described it.
+bool find_call_site(Dwarf_Die function, Dwarf_Addr return_address, Dwarf_Die& site, int depth = 0);
 // Formal parameters of a function or inlined function in their order, with those that the code has lost.
 std::vector<Parameter> parameters_of(Dwarf_Die& function);
 

@@ -4,12 +4,14 @@
 
 #include <cstring>
 
+#include "symbols/debug_info.h"
+
 namespace stacktide {
 namespace {
 
 constexpr std::size_t kMaxStack = 64;
 constexpr std::size_t kMaxOperations = 1024;
-constexpr int kMaxFrameBases = 2;  // a frame base that needs a frame base is nonsense
+constexpr int kMaxDepth = 12;  // expressions that need others: a frame base, and what callers passed to callers
 
 class Evaluator {
  public:
@@ -25,6 +27,10 @@ class Evaluator {
       if (op.atom == DW_OP_regx && last && i == 0) return Location{Location::Kind::register_, op.number, {}};
       if (op.atom == DW_OP_implicit_value && last) return implicit(attribute, op);
       if (op.atom == DW_OP_stack_value && last && !stack_.empty()) return Location{Location::Kind::value, stack_.back(), {}};
+      if (op.atom == DW_OP_entry_value || op.atom == DW_OP_GNU_entry_value || op.atom == DW_OP_GNU_parameter_ref) {
+        if (!push(entry_value(attribute, op)) || stack_.size() > kMaxStack) return std::nullopt;
+        continue;
+      }
       if (!execute(op) || stack_.size() > kMaxStack) return std::nullopt;
     }
     if (stack_.empty()) return std::nullopt;
@@ -66,7 +72,7 @@ class Evaluator {
     Dwarf_Attribute attribute;
     Dwarf_Op* operations = nullptr;
     std::size_t count = 0;
-    if (depth_ >= kMaxFrameBases || context_.function == nullptr ||
+    if (depth_ >= kMaxDepth || context_.function == nullptr ||
         dwarf_attr_integrate(context_.function, DW_AT_frame_base, &attribute) == nullptr ||
         dwarf_getlocation_addr(&attribute, context_.address, &operations, &count, 1) != 1)
       return std::nullopt;
@@ -75,6 +81,90 @@ class Evaluator {
     // A register as a frame base means its content.
     if (base->kind == Location::Kind::register_) return register_value(base->value);
     return base->kind == Location::Kind::bytes ? std::nullopt : std::optional(base->value);
+  }
+
+  // What a register held when the function was entered. The caller's description of the call says where it came from, in
+  // terms of registers and memory that outlast the call.
+  std::optional<std::uint64_t> entry_value(Dwarf_Attribute& attribute, const Dwarf_Op& op) const {
+    if (depth_ >= kMaxDepth || context_.callers.empty() || context_.find_call_site == nullptr ||
+        context_.function == nullptr)
+      return std::nullopt;
+    // Either a register, or a parameter that the compiler removed when it specialised the function.
+    std::optional<std::uint64_t> wanted;
+    Dwarf_Die removed{};
+    Dwarf_Attribute inner;
+    Dwarf_Op* operations = nullptr;
+    std::size_t count = 0;
+    if (op.atom == DW_OP_GNU_parameter_ref) {
+      if (dwarf_getlocation_die(&attribute, &op, &removed) != 0) return std::nullopt;
+    } else {
+      if (dwarf_getlocation_attr(&attribute, &op, &inner) != 0 || dwarf_getlocation(&inner, &operations, &count) != 0 ||
+          count != 1 || operations[0].atom < DW_OP_reg0 || operations[0].atom > DW_OP_reg31)
+        return std::nullopt;
+      wanted = operations[0].atom;
+    }
+    const UnwoundFrame& caller = context_.callers.front();
+    auto site = caller.exact_pc ? std::nullopt : (*context_.find_call_site)(caller);
+    if (!site) return std::nullopt;
+    EvaluationContext there{context_.memory,        caller,          site->load_bias,
+                            site->address,          &site->function, context_.callers.subspan(1),
+                            context_.find_call_site};
+    Evaluator evaluator(there, depth_ + 1);
+    if (!calls_this_function(site->entry, evaluator)) return std::nullopt;
+    Dwarf_Die parameter;
+    if (dwarf_child(&site->entry, &parameter) != 0) return std::nullopt;
+    do {
+      int tag = dwarf_tag(&parameter);
+      if (tag != DW_TAG_call_site_parameter && tag != DW_TAG_GNU_call_site_parameter) continue;
+      if (!(wanted ? is_in_register(parameter, *wanted) : is_parameter(parameter, removed))) continue;
+      for (unsigned int kind : {DW_AT_call_value, DW_AT_GNU_call_site_value})
+        if (auto value = evaluator.value_of(parameter, kind)) return value;
+      return std::nullopt;
+    } while (dwarf_siblingof(&parameter, &parameter) == 0);
+    return std::nullopt;
+  }
+
+  static bool is_in_register(Dwarf_Die& passed, std::uint64_t operation) {
+    Dwarf_Attribute place;
+    Dwarf_Op* operations = nullptr;
+    std::size_t count = 0;
+    return dwarf_attr(&passed, DW_AT_location, &place) != nullptr && dwarf_getlocation(&place, &operations, &count) == 0 &&
+           count == 1 && operations[0].atom == operation;
+  }
+
+  static bool is_parameter(Dwarf_Die& passed, const Dwarf_Die& wanted) {
+    Dwarf_Attribute attribute;
+    Dwarf_Die parameter;
+    for (unsigned int kind : {DW_AT_call_parameter, DW_AT_abstract_origin})
+      if (dwarf_attr(&passed, kind, &attribute) != nullptr && dwarf_formref_die(&attribute, &parameter) != nullptr)
+        return parameter.addr == wanted.addr;
+    return false;
+  }
+
+  // An expression attribute whose result is the value itself.
+  std::optional<std::uint64_t> value_of(Dwarf_Die& die, unsigned int kind) const {
+    Dwarf_Attribute attribute;
+    Dwarf_Op* operations = nullptr;
+    std::size_t count = 0;
+    if (dwarf_attr(&die, kind, &attribute) == nullptr || dwarf_getlocation(&attribute, &operations, &count) != 0)
+      return std::nullopt;
+    auto result = Evaluator(context_, depth_).run(attribute, operations, count);
+    if (!result || result->kind == Location::Kind::bytes) return std::nullopt;
+    return result->kind == Location::Kind::register_ ? register_value(result->value) : std::optional(result->value);
+  }
+
+  // The call may have been to another function that jumped here as its last act; its arguments are not ours.
+  bool calls_this_function(Dwarf_Die& site, const Evaluator& in_caller) const {
+    Dwarf_Attribute attribute;
+    Dwarf_Die callee;
+    for (unsigned int kind : {DW_AT_call_origin, DW_AT_abstract_origin})
+      if (dwarf_attr(&site, kind, &attribute) != nullptr && dwarf_formref_die(&attribute, &callee) != nullptr)
+        return same_function(callee, *context_.function);
+    Dwarf_Addr entry = 0;
+    if (dwarf_entrypc(context_.function, &entry) != 0) return false;
+    for (unsigned int kind : {DW_AT_call_target, DW_AT_GNU_call_site_target})
+      if (auto target = in_caller.value_of(site, kind)) return *target == entry + context_.load_bias;
+    return false;
   }
 
   bool unary(std::uint8_t atom, const Dwarf_Op& op) {

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -37,6 +39,8 @@ struct Meaning {
   std::vector<Dwarf_Die> functions;  // empty without DWARF
   std::vector<std::vector<Parameter>> parameters;
   bool have_parameters = false;
+  std::optional<CallSite> call_site;  // of the call that returns here
+  bool have_call_site = false;
   Address load_bias = 0;
   Dwarf_Addr address = 0;
 };
@@ -49,14 +53,14 @@ struct Symbolizer::State {
   ImageCache& images;
   ModuleIndex index;
   std::unordered_map<std::size_t, LoadedModule> loaded;
-  std::unordered_map<Address, Meaning> exact;
-  std::unordered_map<Address, Meaning> callers;
+  std::unordered_map<Address, Meaning> at_exact;   // by pc of an instruction
+  std::unordered_map<Address, Meaning> at_return;  // by return address
 
   void refresh() {
     if (!index.stale(modules)) return;
     index.rebuild(modules);
-    exact.clear();
-    callers.clear();
+    at_exact.clear();
+    at_return.clear();
     loaded.clear();
   }
 
@@ -77,7 +81,7 @@ struct Symbolizer::State {
 
   Meaning& meaning(Address pc, bool is_exact) {
     refresh();
-    auto& known = is_exact ? exact : callers;
+    auto& known = is_exact ? at_exact : at_return;
     auto found = known.find(pc);
     if (found == known.end()) found = known.emplace(pc, find(pc, is_exact)).first;
     return found->second;
@@ -141,13 +145,27 @@ struct Symbolizer::State {
     frame.offset = pc - symbol->start;
   }
 
-  void fill_arguments(Meaning& meaning, const UnwoundFrame& unwound, std::vector<Frame>& frames) {
+  std::optional<CallSite> call_site(const UnwoundFrame& caller) {
+    Meaning& there = meaning(caller.pc, false);
+    if (there.functions.empty()) return std::nullopt;
+    if (!there.have_call_site) {
+      there.have_call_site = true;
+      CallSite site{{}, there.functions.back(), there.load_bias, there.address};
+      if (find_call_site(site.function, caller.pc - there.load_bias, site.entry)) there.call_site = site;
+    }
+    return there.call_site;
+  }
+
+  void fill_arguments(Meaning& meaning, const UnwoundFrame& unwound, std::span<const UnwoundFrame> callers,
+                      std::vector<Frame>& frames) {
     if (meaning.functions.empty()) return;
     if (!meaning.have_parameters) {
       for (Dwarf_Die& function : meaning.functions) meaning.parameters.push_back(parameters_of(function));
       meaning.have_parameters = true;
     }
-    EvaluationContext context{memory, unwound, meaning.load_bias, meaning.address, &meaning.functions.back()};
+    FindCallSite find = [this](const UnwoundFrame& caller) { return call_site(caller); };
+    EvaluationContext context{memory,  unwound, meaning.load_bias, meaning.address, &meaning.functions.back(),
+                              callers, &find};
     for (std::size_t i = 0; i < frames.size(); ++i) {
       std::string& text = frames[i].args;
       for (Parameter& parameter : meaning.parameters[i]) {
@@ -169,7 +187,7 @@ Symbolizer::~Symbolizer() = default;
 
 std::vector<Frame> Symbolizer::symbolize(Address pc, bool exact) { return state_->meaning(pc, exact).frames; }
 
-std::vector<Frame> Symbolizer::symbolize(const UnwoundFrame& frame) {
+std::vector<Frame> Symbolizer::symbolize(const UnwoundFrame& frame, std::span<const UnwoundFrame> callers) {
   Meaning& meaning = state_->meaning(frame.pc, frame.exact_pc);
   std::vector<Frame> frames = meaning.frames;
   for (Frame& level : frames) {
@@ -177,7 +195,7 @@ std::vector<Frame> Symbolizer::symbolize(const UnwoundFrame& frame) {
     level.cfa = frame.cfa;
     level.size = frame.cfa > frame.sp ? frame.cfa - frame.sp : 0;
   }
-  state_->fill_arguments(meaning, frame, frames);
+  state_->fill_arguments(meaning, frame, callers, frames);
   return frames;
 }
 

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +27,9 @@ class Symbolizer {
   // itself; otherwise a return address, and the call before it is meant. Fills pc, function, symbol, offset, file, line,
   // module, inlined, exact_pc.
   std::vector<Frame> symbolize(Address pc, bool exact);
-  // The same with `args` filled as far as DWARF locates them at this frame ("n=3, text=...").
-  std::vector<Frame> symbolize(const UnwoundFrame& frame);
+  // The same with `args` filled as far as DWARF locates them at this frame ("n=3, text=..."). `callers`: the frames outside
+  // it, nearest first; optimised code often leaves an argument's value only to its caller.
+  std::vector<Frame> symbolize(const UnwoundFrame& frame, std::span<const UnwoundFrame> callers = {});
   // Address of a symbol of that linkage name in any module, main executable first.
   std::optional<Address> address_of(std::string_view symbol);
 
