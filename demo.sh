@@ -53,9 +53,13 @@ show "$bin/stacktide" stack 7 --pid "$park"
 show "$bin/stacktide" bt 7 --pid "$park"
 
 title "A core of it"
-printf '\n$ gcore -o park.core %s\n' "$park"
-# The limit, in units of 512 bytes, is a guard: the core takes a few MiB.
-(ulimit -f 4194304 && gcore -o "$folder/core" "$park" > "$folder/gcore.txt" 2>&1) || {
+# The limit, in units of 512 bytes, is a guard: such a core takes some 100 MiB, most of it not on the disk.
+dump() (
+  ulimit -f 4194304
+  gcore -o "$folder/core" "$park" > "$folder/gcore.txt" 2>&1
+)
+printf '\n$ gcore -o %s %s\n' "$folder/core" "$park"
+dump || {
   cat "$folder/gcore.txt" >&2
   exit 1
 }
@@ -65,18 +69,18 @@ wait "$park"
 park=""
 
 title "The core in GDB"
-show gdb -nx -q -batch -ex "set debuginfod enabled off" -ex "source build/release/python/stacktide_gdb.py" \
-  -ex "info goroutines" -ex "goroutine stack 7" -ex "goroutine 7 bt" -ex "goroutine 7" -ex "up 2" -ex "info locals" \
+show gdb -nx -q -batch -iex "set debuginfod enabled off" -iex "set print thread-events off" -ex "source build/release/python/stacktide_gdb.py" \
+  -ex "info goroutines" -ex "goroutine stack 7" -ex "goroutine 7 bt" -ex "goroutine 7" -ex "up 2" -ex "print text" \
   "$bin/samples/park" "$core"
 
 title "The core in LLDB"
 show lldb-19 --no-lldbinit --batch -o "plugin load build/release/lib/stacktide_lldb.so" \
-  -o "goroutine list" -o "goroutine stack 7" -o "goroutine 7 bt" -o "goroutine 7" -o "up 2" -o "frame variable" \
+  -o "goroutine list" -o "goroutine stack 7" -o "goroutine 7 bt" -o "goroutine 7" -o "up 2" -o "frame variable text" \
   --core "$core" "$bin/samples/park"
 
 title "Stacks that grow and shrink, as it happens"
-show gdb -nx -q -batch -ex "set debuginfod enabled off" -ex "set print thread-events off" \
+show gdb -nx -q -batch -iex "set debuginfod enabled off" -iex "set print thread-events off" \
   -ex "source build/release/python/stacktide_gdb.py" -ex "goroutine trace on" -ex "run" \
   --args "$bin/samples/grow" 300
 
-printf '\nAll of this is in README.md; `%s --help` lists the commands.\n' "$bin/stacktide"
+printf '\nREADME.md says more; %s --help lists the commands.\n' "$bin/stacktide"
