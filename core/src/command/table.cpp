@@ -114,7 +114,12 @@ CommandResult run(Session& session, const std::vector<std::string>& words, const
   if (!arguments) return refuse(arguments.error());
   const CommandContext context{session, *arguments, options, {options.colour, options.terminal ? options.width : 0}};
   auto done = entry->handler(context);
-  if (!done) return refuse(done.error());
+  if (!done) {
+    refuse(done.error());
+    // Nothing could be read at all: what is missing from the target is why.
+    if (!session.snapshot()) warn(result, session.target().damage());
+    return result;
+  }
   return std::move(*done);
 }
 
