@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "command/session_access.h"
 #include "command/table.h"
 #include "view/json.h"
@@ -10,7 +12,7 @@ namespace {
 
 struct Printed {
   std::string text;
-  Json goroutines = Json::array();
+  std::optional<JsonList> json;
   std::vector<std::string> warnings;
 };
 
@@ -24,7 +26,7 @@ void add_json(Printed& printed, Session& session, Goroutine& g, const Backtrace&
   session.locate(g);
   auto json = to_json(g);
   json.update(to_json(backtrace));
-  printed.goroutines.push_back(std::move(json));
+  printed.json->add(json);
 }
 
 void add_text(Printed& printed, const BacktraceModel& model, const Style& style) {
@@ -52,6 +54,7 @@ Result<CommandResult> run_backtrace(const CommandContext& context) {
   auto& session = context.session;
   auto& snapshot = *STACKTIDE_TRY(session.snapshot());
   Printed printed;
+  if (json) printed.json.emplace(json_head(snapshot), "goroutines");
   if (arguments.positionals().empty() || arguments.positionals()[0] != "all") {
     auto* g = STACKTIDE_TRY(wanted_goroutine(context, "bt"));
     const auto backtrace = session.backtrace(*g);
@@ -83,11 +86,7 @@ Result<CommandResult> run_backtrace(const CommandContext& context) {
   }
   CommandResult result;
   if (json) {
-    auto document = json_head(snapshot);
-    document["goroutines"] = std::move(printed.goroutines);
-    document["counts"] = to_json(snapshot.goroutine_counts);
-    document["damage"] = snapshot.damage;
-    result.out = dump(document);
+    result.out = printed.json->finish({{"counts", to_json(snapshot.goroutine_counts)}, {"damage", snapshot.damage}});
   } else {
     result.out = std::move(printed.text);
   }

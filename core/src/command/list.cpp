@@ -113,21 +113,23 @@ std::string groups_json(const Snapshot& snapshot, const GroupModel& model) {
 }
 
 std::string rows_json(Session& session, const Snapshot& snapshot, std::span<Goroutine* const> rows, bool lines) {
-  auto json = json_head(snapshot);
-  std::string out;
-  auto list = Json::array();
+  const Json tail = {{"counts", to_json(snapshot.goroutine_counts)}, {"damage", snapshot.damage}};
+  if (lines) {
+    std::string out;
+    for (auto* g : rows) {
+      session.locate(*g);
+      out += dump(to_json(*g));
+    }
+    auto last = json_head(snapshot);
+    last.update(tail);
+    return out + dump(last);
+  }
+  JsonList list(json_head(snapshot), "goroutines");
   for (auto* g : rows) {
     session.locate(*g);
-    if (lines) {
-      out += dump(to_json(*g));
-    } else {
-      list.push_back(to_json(*g));
-    }
+    list.add(to_json(*g));
   }
-  if (!lines) json["goroutines"] = std::move(list);
-  json["counts"] = to_json(snapshot.goroutine_counts);
-  json["damage"] = snapshot.damage;
-  return out + dump(json);
+  return list.finish(tail);
 }
 
 }  // namespace

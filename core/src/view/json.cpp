@@ -195,6 +195,23 @@ Json to_json(const Error& error) {
   return {{"code", code_name(error.code)}, {"address", address_or_null(error.address)}, {"text", describe(error)}};
 }
 
+JsonList::JsonList(const Json& head, std::string_view name) : text_(dump(head)) {
+  text_.resize(text_.size() - 2);  // "}\n"
+  text_ += ',' + Json(name).dump() + ":[";
+}
+
+void JsonList::add(const Json& element) {
+  if (!empty_) text_ += ',';
+  empty_ = false;
+  text_ += element.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string JsonList::finish(const Json& tail) {
+  text_ += "],";
+  text_ += std::string_view(dump(tail)).substr(1);
+  return std::move(text_);
+}
+
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 }  // namespace stacktide

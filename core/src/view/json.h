@@ -27,6 +27,18 @@ Json to_json(const StackEvent& event);
 Json to_json(const Runtime& runtime);
 Json to_json(const Counts& counts);
 Json to_json(const Error& error);
+// A document {head..., "name": [...], tail...} with a long list, written one element at a time: a tree of 100,000 goroutines
+// would cost ten times the memory of its text.
+class JsonList {
+ public:
+  JsonList(const Json& head, std::string_view name);
+  void add(const Json& element);
+  std::string finish(const Json& tail);
+
+ private:
+  std::string text_;
+  bool empty_ = true;
+};
 // One line, ending with '\n'. Bytes that are no UTF-8 become U+FFFD.
 std::string dump(const Json& json);
 
