@@ -109,7 +109,7 @@ class Execution {
     if (first == "all") return on_all(rest);
     if (auto id = number(first)) return on_goroutine(*id, rest);
     if (find_command(first) != nullptr) return core_command(words);
-    return fail(ErrorCode::usage, fmt::format("there is no `goroutine {}`: see `goroutine help`", first));
+    return fail(ErrorCode::usage, fmt::format("there is no `goroutine {}`", first));
   }
 
  private:
