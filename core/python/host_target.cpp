@@ -87,7 +87,17 @@ PythonTarget::PythonTarget(py::object host)
 PythonTarget::~PythonTarget() = default;
 
 std::size_t PythonTarget::read_up_to(Address address, std::span<std::byte> out) {
-  if (interrupt_ != nullptr || out.empty()) return 0;
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const std::size_t size = read_once(address + done, out.subspan(done));
+    if (size == 0) break;
+    done += size;
+  }
+  return done;
+}
+
+std::size_t PythonTarget::read_once(Address address, std::span<std::byte> out) {
+  if (interrupt_ != nullptr) return 0;
   py::gil_scoped_acquire gil;
   try {
     py::buffer bytes = read_memory_(address, out.size());

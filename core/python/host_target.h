@@ -2,11 +2,9 @@
 //
 // Concept. The host is any object with the attributes of HostTarget (duck typing; stacktide.HostTarget is the ready-made
 // one):
-//   read_memory(address, size) -> bytes    may be short; b"" or an exception: nothing is there
-//   modules     list of Module, or a function that returns one
-//   threads     list of Thread, or a function that returns one
-//   pid, description                        int and str
-//   kind        optional: "process", "core" or "host" (the default)
+//   read_memory(address, size) -> bytes    may be short, and is then asked for the rest; b"" or an exception: nothing is
+//   there modules     list of Module, or a function that returns one threads     list of Thread, or a function that returns
+//   one pid, description                        int and str kind        optional: "process", "core" or "host" (the default)
 // Core calls back in the middle of a command, on the thread that started it.
 // Invariants. A Python Exception from a callback means absent memory, no modules, or no threads (the last two leave a line
 // of damage); KeyboardInterrupt and SystemExit are not the target's: reads then fail at once, and Session raises it again.
@@ -44,6 +42,7 @@ class PythonTarget : public Target, private Memory {
 
  private:
   std::size_t read_up_to(Address address, std::span<std::byte> out) override;
+  std::size_t read_once(Address address, std::span<std::byte> out);
   // Calls attribute `name` if it can be called, else returns it.
   pybind11::object ask(const char* name);
   // Keeps an exception that is no Exception for rethrow_interrupt(), and returns its text in one line.

@@ -68,6 +68,16 @@ TEST_CASE("tracing can be asked for before GDB has a program, and goes on over a
   CHECK(traced(gdb.at(4)) == Counts{2 * counted.grows, 2 * counted.shrinks});
 }
 
+TEST_CASE("tracing a program that already runs begins there, and can end before it does") {
+  GdbSession gdb({"break main", "run 1000 4", "goroutine trace on", "continue", "goroutine trace show"},
+                 {.arguments = {sample_program("grow")}});
+  CAPTURE(gdb.all());
+  const auto counted = counted_by_program(gdb.at(3));
+  REQUIRE(counted.grows > 4);
+  CHECK(traced(gdb.at(3)) == counted);
+  CHECK(traced(gdb.at(4)) == counted);
+}
+
 TEST_CASE("what the trace printed is what the runtime's own history holds") {
   GdbSession gdb(
       {"goroutine trace on", "handle SIGABRT stop", "set environment GROW_ABORT=1", "run 1000 3", "goroutine history"},
