@@ -13,6 +13,8 @@ import gdb
 
 def _problem(folder):
     """Why the module in `folder` cannot work in this GDB; "" when it can."""
+    if not hasattr(gdb.Inferior, "connection_num"):
+        return "needs GDB 12 or newer, this is %s" % gdb.VERSION
     here = sys.implementation.cache_tag  # "cpython-311"
     found = [os.path.basename(name) for name in glob.glob(os.path.join(glob.escape(folder), "stacktide.*.so"))]
     if not found:

@@ -207,11 +207,11 @@ See "goroutine help" for all of it."""
     def _for_all(self, command: str, from_tty: bool) -> None:
         if not command:
             raise failure("goroutine all needs a command, as in: goroutine all bt")
-        session = self._sessions.current()
-        for goroutine in session.goroutines(locate=False):
-            if self._sessions.current() is not session:
-                raise failure("the program moved on; the other goroutines are left out")
-            gdb.write("\n%s:\n" % session.thread_name(goroutine.id))
+        epoch = self._selection.epoch
+        for goroutine in self._sessions.current().goroutines(locate=False):
+            if self._selection.epoch != epoch:
+                raise failure("the program ran on; the other goroutines are left out")
+            gdb.write("\n%s:\n" % self._sessions.current().thread_name(goroutine.id))
             try:
                 self._run_in(goroutine.id, command, from_tty)
             except (gdb.error, gdb.GdbError, stacktide.Error) as error:

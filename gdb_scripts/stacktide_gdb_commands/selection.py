@@ -39,6 +39,7 @@ class _FrameId:
 class Thread(NamedTuple):
     """The thread that lends its innermost frame, and where it stands."""
 
+    connection: Optional[int]
     ptid: Tuple[int, int, int]
     rip: int
     rsp: int
@@ -119,9 +120,10 @@ class Selection:
         register_unwinder(None, _GoroutineUnwinder(self), replace=True)
         gdb.frame_filters[FILTER_NAME] = self._filter
         gdb.events.cont.connect(self._resumed)
+        gdb.events.stop.connect(self._resumed)  # also an attach to a process that was looked at before
         gdb.events.exited.connect(self._ended)
         gdb.events.clear_objfiles.connect(self._ended)
-        gdb.events.register_changed.connect(self._ended)
+        gdb.events.register_changed.connect(lambda _event: self.clear())
         gdb.events.inferior_call.connect(self._called)
 
     def shows(self) -> bool:
@@ -129,7 +131,9 @@ class Selection:
         if self._calling:
             return False
         thread = gdb.selected_thread()
-        return self._thread is not None and thread is not None and thread.ptid == self._thread.ptid
+        if self._thread is None or thread is None:
+            return False
+        return (gdb.selected_inferior().connection_num, thread.ptid) == (self._thread.connection, self._thread.ptid)
 
     def starts_at(self, pending: gdb.PendingFrame) -> bool:
         """Whether this is the innermost machine frame of the thread. Not simply level 0: that one may be an inlined function's."""
@@ -147,7 +151,8 @@ class Selection:
         if thread is None:
             raise failure("no thread is selected")
         self.clear()
-        self._set(goroutine_id, dict(registers), Thread(thread.ptid, *_registers_of(gdb.newest_frame())))
+        self._set(goroutine_id, dict(registers), Thread(gdb.selected_inferior().connection_num, thread.ptid,
+                                                        *_registers_of(gdb.newest_frame())))
         try:
             reason = "" if _select_caller() else ": GDB finds no frame at its saved context"
         except gdb.error as error:

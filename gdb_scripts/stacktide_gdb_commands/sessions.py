@@ -46,8 +46,7 @@ class Sessions:
     def current(self) -> stacktide.Session:
         """The selected inferior's session, made on first use."""
         inferior = current_inferior()
-        connection = getattr(inferior, "connection_num", None)
-        key = (inferior.num, inferior.pid, connection)
+        key = (inferior.num, inferior.pid, inferior.connection_num)
         session = self._sessions.get(key)
         if session is None:
             session = stacktide.Session(GdbTarget(inferior))
