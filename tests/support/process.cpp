@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -24,6 +25,10 @@ namespace stacktide::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// No test needs a bigger core, and a program that reserves terabytes (AddressSanitizer's do) must not fill the disk: gcore
+// writes reserved memory out as zeroes.
+constexpr rlim_t kMaxCore = rlim_t{8} << 30U;
 
 [[noreturn]] void give_up(const std::string& what) { throw std::runtime_error(what); }
 [[noreturn]] void give_up_errno(const std::string& what) { give_up(fmt::format("{}: {}", what, std::strerror(errno))); }
@@ -97,8 +102,12 @@ pid_t spawn(const std::vector<std::string>& argv, const StartOptions& options, c
     if (options.core) {
       rlimit limit{};
       ::getrlimit(RLIMIT_CORE, &limit);
-      limit.rlim_cur = limit.rlim_max;
+      limit.rlim_cur = std::min(limit.rlim_max, kMaxCore);
       ::setrlimit(RLIMIT_CORE, &limit);
+    }
+    if (options.max_file_size != 0) {
+      const rlimit limit{options.max_file_size, options.max_file_size};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
     }
     sigset_t none;
     ::sigemptyset(&none);
@@ -344,10 +353,14 @@ std::string make_core(Child& child) {
 }
 
 std::string gcore(pid_t pid, const std::string& folder) {
-  const std::string prefix = folder + "/gcore";
-  const Output made = run({"gcore", "-o", prefix, std::to_string(pid)}, Timeout(120'000));
-  std::string path = fmt::format("{}.{}", prefix, pid);
-  if (!std::filesystem::exists(path)) give_up(fmt::format("gcore {} made no core:\n{}{}", pid, made.out, made.err));
+  // What the gcore script does, without the script: a GDB that is this test's own child ends with the test.
+  std::string path = fmt::format("{}/gcore.{}", folder, pid);
+  const Output made = run({"gdb", "-nx", "-batch", "-readnever", "-iex", "set pagination off", "-ex",
+                           fmt::format("attach {}", pid), "-ex", "gcore " + path, "-ex", "detach"},
+                          Timeout(120'000), {.env = {}, .folder = "", .core = false, .max_file_size = kMaxCore});
+  if (made.exit_code != 0 || !std::filesystem::exists(path)) {
+    give_up(fmt::format("gcore {} made no core:\n{}{}", pid, made.out, made.err));
+  }
   return path;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,6 +38,7 @@ struct StartOptions {
   std::vector<std::string> env;  // "NAME=value", added to or replacing the test's own environment
   std::string folder;            // where it runs; "" is the test's own
   bool core = false;  // may dump core: RLIMIT_CORE is raised, and without `folder` it runs in a TempDir of its own
+  std::uint64_t max_file_size = 0;  // bytes of any file that it writes; 0 unlimited
 };
 
 // A running program with its standard input and output; standard error goes where output goes, in order.
