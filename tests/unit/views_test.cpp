@@ -249,7 +249,7 @@ TEST_CASE("what the next check does follows guard, policy and limit") {
         "passes for frames below 256 bytes, which may reach under the guard; a larger one links a segment of 8192 bytes or "
         "more");
   g.stack.headroom = -8;
-  CHECK(next() == "fails, for sp is not above the guard: links a segment of 8192 bytes or more");
+  CHECK(next() == "would fail at this sp, which is not above the guard: links a segment of 8192 bytes or more");
   g.stack.guard_state = GuardState::preempt;
   CHECK(next() == "yields, for the scheduler asked it to");
   g.stack.guard_state = GuardState::corrupt;

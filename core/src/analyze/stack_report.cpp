@@ -53,7 +53,7 @@ std::string next_check(const Goroutine& goroutine, const Snapshot& snapshot) {
   if (stack.sp == 0) return "passes while sp stays above the guard; sp is not known now";
   const auto small = constant_of(snapshot, "stack_small", 0);
   const auto what = growth(goroutine, snapshot);
-  if (stack.headroom <= 0) return fmt::format("fails, for sp is not above the guard: {}", what);
+  if (stack.headroom <= 0) return fmt::format("would fail at this sp, which is not above the guard: {}", what);
   auto text = fmt::format("passes for frames up to {} bytes", stack.headroom);
   if (small > stack.headroom) text = fmt::format("passes for frames below {} bytes, which may reach under the guard", small);
   return fmt::format("{}; a larger one {}", text, what);

@@ -132,7 +132,6 @@ struct Session::State {
   static void place(Goroutine& goroutine, const Frame* frame) {
     if (frame == nullptr) return;
     goroutine.function = frame->function;
-    if (goroutine.function.empty()) goroutine.function = fmt::format("{}+{:#x}", base_name(frame->module), frame->offset);
     goroutine.file = frame->file;
     goroutine.line = frame->line;
   }

@@ -81,6 +81,7 @@ class Search {
       if (descriptor) return FoundDescriptor{std::move(*descriptor), std::move(candidate.producer)};
       if (!problem_) {
         problem_ = descriptor.error();
+        if (problem_->code == ErrorCode::memory_fault) problem_->context = "the runtime's descriptor is not there";
         problem_->context += fmt::format(", by its {}", candidate.producer);
       }
     }

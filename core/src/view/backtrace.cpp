@@ -46,8 +46,11 @@ std::string backtrace_text(const BacktraceModel& model, const Style& style) {
     auto where = "in " + function_of(frame, with_args);
     if (!frame.file.empty()) where += fmt::format(" at {}:{}", frame.file, frame.line);
     // An inlined level shares its stack frame with the function below it.
-    table.row({fmt::format("#{}", i), hex(frame.pc), with_args ? hex(frame.cfa) : "",
-               frame.inlined ? "inlined" : fmt::format("{}", frame.size), std::move(where)});
+    table.row({fmt::format("#{}", i), hex(frame.pc), with_args ? (frame.cfa == 0 ? "?" : hex(frame.cfa)) : "",
+               frame.inlined    ? "inlined"
+               : frame.cfa == 0 ? "?"
+                                : fmt::format("{}", frame.size),
+               std::move(where)});
   }
   if (shown != 0) out += table.render(style);
   if (shown < frames.size()) {

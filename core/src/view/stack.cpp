@@ -126,8 +126,11 @@ std::string frames_text(const StackModel& model, const Style& style) {
     const auto& frame = frames[i];
     auto where = frame.function.empty() ? "?? in " + std::string(base_name(frame.module)) : short_name(frame.function);
     if (!frame.file.empty()) where += " at " + file_line(frame.file, frame.line);
-    table.row(
-        {fmt::format("#{}", i), frame.inlined ? "inlined" : fmt::format("{}", frame.size), hex(frame.sp), std::move(where)});
+    table.row({fmt::format("#{}", i),
+               frame.inlined    ? "inlined"
+               : frame.cfa == 0 ? "?"
+                                : fmt::format("{}", frame.size),
+               hex(frame.sp), std::move(where)});
   }
   auto out = frames.empty() ? "" : table.render(style);
   if (!model.backtrace.complete) out += fmt::format("(stopped: {})\n", model.backtrace.stop_reason);
