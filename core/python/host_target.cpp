@@ -140,7 +140,18 @@ Result<std::vector<Thread>> PythonTarget::threads() {
   }
 }
 
-py::object PythonTarget::ask(const char* name) {
+std::optional<std::int64_t> PythonTarget::now() const {
+  py::gil_scoped_acquire gil;
+  try {
+    if (py::hasattr(host_, "now")) return py::cast<std::optional<std::int64_t>>(ask("now"));
+  } catch (py::error_already_set&) {
+    // Not known, then.
+  } catch (const py::cast_error&) {
+  }
+  return std::nullopt;
+}
+
+py::object PythonTarget::ask(const char* name) const {
   py::object value = host_.attr(name);
   return PyCallable_Check(value.ptr()) != 0 ? value() : value;
 }

@@ -36,6 +36,7 @@ class PythonTarget : public Target, private Memory {
   const std::vector<Module>& modules() override;
   Result<std::vector<Thread>> threads() override;
   std::vector<std::string> damage() const override { return damage_; }
+  std::optional<std::int64_t> now() const override;
 
   // Throws what a callback raised that must end the command (Ctrl-C), once.
   void rethrow_interrupt();
@@ -44,7 +45,7 @@ class PythonTarget : public Target, private Memory {
   std::size_t read_up_to(Address address, std::span<std::byte> out) override;
   std::size_t read_once(Address address, std::span<std::byte> out);
   // Calls attribute `name` if it can be called, else returns it.
-  pybind11::object ask(const char* name);
+  pybind11::object ask(const char* name) const;
   // Keeps an exception that is no Exception for rethrow_interrupt(), and returns its text in one line.
   std::string note_failure(pybind11::error_already_set& error);
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List
+import time
+from typing import Dict, List, Optional
 
 import gdb
 import stacktide
@@ -92,6 +93,13 @@ class GdbTarget:
     def modules(self) -> List[stacktide.Module]:
         """The main program first."""
         return ModuleFinder(self.read_memory).find()
+
+    def now(self) -> Optional[int]:
+        """The target's monotonic clock, which is this machine's where GDB holds the process itself."""
+        connection = self._inferior.connection
+        if connection is None or connection.type != "native":
+            return None
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
     def threads(self) -> List[stacktide.Thread]:
         """All threads with their registers; one that runs (non-stop mode) has none."""

@@ -19,7 +19,7 @@ constexpr const char* kPython = "/usr/bin/python3";
 std::string python(const std::string& script, const std::vector<std::string>& arguments = {}) {
   std::vector<std::string> argv = {
       kPython, "-c",
-      "import json, os, sys\nsys.path.insert(0, '" STACKTIDE_BUILD_DIR "/python')\nimport stacktide\n" + script};
+      "import json, os, sys, time\nsys.path.insert(0, '" STACKTIDE_BUILD_DIR "/python')\nimport stacktide\n" + script};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   const auto output = run(argv);
   CAPTURE(output.err);
@@ -86,13 +86,20 @@ class Host:
         return [stacktide.Module(path=path, load_bias=start, start=start, end=end, file=path)]
     def threads(self):
         return [stacktide.Thread(tid=self.pid, name="main", registers={})]
+    def now(self):
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+def waiting(session):
+    """What is the same however it was read, but for the time that goes on."""
+    found = [g.as_dict() for g in session.goroutines() if g.status == "waiting"]
+    assert all(0 < g.pop("wait_ns") < 10**12 for g in found)
+    return found
 
 with stacktide.open_process(int(sys.argv[1])) as theirs:
     host = Host(int(sys.argv[1]))
     own = stacktide.Session(host)
-    waiting = [g.as_dict() for g in own.goroutines() if g.status == "waiting"]
-    assert waiting == [g.as_dict() for g in theirs.goroutines() if g.status == "waiting"]
-    assert len(waiting) == 5
+    assert waiting(own) == waiting(theirs)
+    assert len(waiting(own)) == 5
     # The ready-made one, with callbacks.
     other = stacktide.Session(stacktide.HostTarget(host.read_memory, host.modules, host.threads, host.pid, "another"))
     assert len(other.goroutines()) == 6

@@ -27,8 +27,7 @@ Counts counted_by_program(const std::string& text) {
 
 Counts traced(const std::string& text) {
   const auto lines = lines_of(text);
-  const std::regex grew(
-      R"(goroutine \d+ grew \d+ -> \d+ bytes, used \d+, in \(anonymous namespace\)::recurse \(grow\.cpp:\d+\), called from .*)");
+  const std::regex grew(R"(goroutine \d+ grew \d+ -> \d+ bytes, used \d+, in .* \(grow\.cpp:\d+\), called from .*)");
   const std::regex shrank(R"(goroutine \d+ shrank \d+ -> \d+ bytes, used \d+)");
   const auto count = [&](const std::regex& form) {
     return std::ranges::count_if(lines, [&](const std::string& line) { return std::regex_match(line, form); });
