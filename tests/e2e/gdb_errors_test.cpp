@@ -82,6 +82,24 @@ TEST_CASE("a stripped program still lists its goroutines, and their backtraces r
   CHECK(gdb_frames(gdb.at(1)).size() == gdb_frames(gdb.at(2)).size() + 3);
 }
 
+TEST_CASE("an executable that was deleted takes nothing from the list, live and on its core") {
+  TempDir folder;
+  const auto copy = folder / "park";
+  std::filesystem::copy_file(sample_program("park"), copy);
+  auto park = Child::start({copy, "5"}, {.env = {}, .folder = "", .core = true});
+  park.wait_for_line("ready");
+  std::filesystem::remove(copy);
+  GdbSession live({"info goroutines", "goroutine bt 6"}, {.arguments = {"-p", std::to_string(park.pid())}});
+  CAPTURE(live.all());
+  CHECK(lines_of(live.at(0)).back() == "6 goroutines: 5 waiting, 1 syscall");
+  // The kernel still has the file, so its symbols are there as well.
+  CHECK(live.at(1).find("park_below") != std::string::npos);
+  GdbSession core({"info goroutines", "goroutine bt 6"}, {.arguments = {"-c", make_core(park)}});
+  CAPTURE(core.all());
+  CHECK(core.at(0).find("6 goroutines: 5 waiting, 1 syscall\n") != std::string::npos);
+  CHECK(core.at(1).find("goroutine 6 [chan receive]") != std::string::npos);
+}
+
 TEST_CASE("a module built for another Python, or none, is one line at load, and GDB goes on") {
   TempDir folder;
   std::filesystem::copy(STACKTIDE_BUILD_DIR "/python/stacktide_gdb.py", folder.path());
