@@ -30,7 +30,7 @@ std::string attach(const Child& child) { return "process attach --pid " + std::t
 
 TEST_CASE("without a target or a process each command says what to do") {
   for (const char* command : {"goroutine list", "goroutine", "goroutine 1", "goroutine threads on", "goroutine all bt"}) {
-    CAPTURE(command);
+    CAPTURE(std::string(command));
     CHECK(only_error(lldb({command})) ==
           "there is no target: `target create PROGRAM`, `process attach`, or `target create -c CORE`");
     CHECK(only_error(lldb({"target create " + sample_program("park"), command})) ==
@@ -40,7 +40,7 @@ TEST_CASE("without a target or a process each command says what to do") {
 
 TEST_CASE("a program without the runtime has no goroutines, and no events") {
   for (const char* command : {"goroutine list", "goroutine 1", "goroutine threads on", "goroutine all bt", "goroutine"}) {
-    CAPTURE(command);
+    CAPTURE(std::string(command));
     const auto error = only_error(lldb({"target create /bin/cat", "process launch --stop-at-entry", command}));
     CHECK(error.starts_with("no goroutine runtime in process "));
     CHECK(
