@@ -162,7 +162,10 @@ class Writer {
         if (auto done = spread_rest(inputs, i, plan.command); !done) return done;
       }
     }
-    for (const char* option : {"-Wl,-z,now", "-Wl,--export-dynamic-symbol=__morestack"}) plan.command.emplace_back(option);
+    // Exported, both are known even when the program is stripped: GDB unwinds through the one, a trace breaks at the other.
+    for (const char* option :
+         {"-Wl,-z,now", "-Wl,--export-dynamic-symbol=__morestack", "-Wl,--export-dynamic-symbol=stacktide_stack_event"})
+      plan.command.emplace_back(option);
     plan.command.push_back("@" + wraps.string());
     return {};
   }

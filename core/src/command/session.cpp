@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <span>
 #include <unordered_map>
 
 #include "analyze/event_text.h"
@@ -173,8 +174,11 @@ Backtrace Session::backtrace(const Goroutine& goroutine) {
     return result;
   }
   auto walk = state_->unwinder().unwind(goroutine.registers, kMaxFrames);
-  for (const auto& frame : walk.frames) {
-    auto levels = state_->symbolizer().symbolize(frame);
+  const std::span frames(walk.frames);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const auto& frame = frames[i];
+    // What optimised code has lost of its arguments, a caller may still know.
+    auto levels = state_->symbolizer().symbolize(frame, frames.subspan(i + 1));
     make_printable(levels);
     for (auto& level : levels) {
       level.sp = frame.sp;
