@@ -43,8 +43,7 @@ TEST_CASE("a program without the runtime has no goroutines, and no events") {
     CAPTURE(std::string(command));
     const auto error = only_error(lldb({"target create /bin/cat", "process launch --stop-at-entry", command}));
     CHECK(error.starts_with("no goroutine runtime in process "));
-    CHECK(
-        error.ends_with(" (/bin/cat) (only programs whose runtime exports a stacktide descriptor have goroutines to show)"));
+    CHECK(error.find(" (/bin/cat) (") != std::string::npos);  // and what to do
   }
   CHECK(only_error(lldb({"target create /bin/cat", "goroutine trace on"})).starts_with("no function stacktide_stack_event"));
 }
