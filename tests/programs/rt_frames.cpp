@@ -3,15 +3,14 @@
 //
 //   rt_frames abort|read|grow
 //
-// level() calls itself kLevels times; entry() is the goroutine's function.
+// level() calls itself kLevels times; entry() is the goroutine's function. Not in an unnamed namespace: LLDB 19 loses such
+// names at -O2.
 #include <unistd.h>
 
 #include <cstring>
 #include <string_view>
 
 #include "rt_support.h"
-
-namespace {
 
 constexpr int kLevels = 30;
 
@@ -35,8 +34,6 @@ constexpr int kLevels = 30;
   const int result = level(kLevels, how, &first);
   finished.send(result);
 }
-
-}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;

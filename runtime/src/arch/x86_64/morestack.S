@@ -3,7 +3,8 @@
 // All calls from a goroutine's stack to the thread's system stack lie inside the extent of the symbol __morestack: GDB stops a backtrace
 // where a caller's frame lies below its callee's ("previous frame inner to this frame") unless the function is named so
 // (gdb/frame.c, get_prev_frame_always_1). Entry points inside the extent are labels without a size, so that symbol lookups find
-// __morestack. The text is part of section stacktide_movable: these frames never keep a stack from moving.
+// __morestack. For LLDB, which takes the rules of a symbol's first byte for the whole of it, the extent is one FDE. The text is part of
+// section stacktide_movable: these frames never keep a stack from moving.
 //
 // Invariants, each checked by unwinding at every instruction:
 //  - CFI is right at every instruction. While a copy may replace the stack, the CFA is computed from the goroutine's saved context
@@ -34,6 +35,18 @@
     cmpq stacktide_arena_size(%rip), \reg
 .endm
 
+// CFI as at a function's first instruction, wherever this stands.
+.macro CFI_ENTRY
+    .cfi_def_cfa %rsp, 8
+    .cfi_restore %rip
+    .cfi_restore %rbp
+    .cfi_restore %rbx
+    .cfi_restore %r12
+    .cfi_restore %r13
+    .cfi_restore %r14
+    .cfi_restore %r15
+.endm
+
 .macro THREAD_STATE reg
     movq stacktide_thread@gottpoff(%rip), \reg
 .endm
@@ -46,7 +59,9 @@ __morestack:
     pushq %rbp
     .cfi_def_cfa_offset 16
     .cfi_offset %rbp, -16
-    movq %rsp, %rbp
+    // In its other encoding: LLDB takes a symbol that begins with the usual push and mov for a function with a frame pointer throughout,
+    // and looks at no CFI. Most of this one has none.
+    {load} movq %rsp, %rbp
     .cfi_def_cfa_register %rbp
     pushq %rax
     IN_ARENA %rax
@@ -204,11 +219,10 @@ stacktide_segment_return:
     .cfi_restore %r14
     .cfi_restore %r15
     ret
-    .cfi_endproc
 
     // gold and lld send a function here that calls unchecked code, on every entry. The link-time thunks leave no such call; this is the
     // safety net for one they missed: continue at once when 16 KiB are left, else ask for them.
-    .cfi_startproc
+    CFI_ENTRY
     .globl __morestack_non_split
 __morestack_non_split:
     addq $16384, %r10
@@ -230,11 +244,10 @@ __morestack_non_split:
     .cfi_def_cfa_offset 0
     .cfi_register %rip, %r10
     jmp *%r10
-    .cfi_endproc
 
     // A library call (r11: target) on the thread's system stack. On any other stack: go straight on. Keeps rax (variable arguments).
     // The CFA hangs on rbx, so exceptions and backtraces pass.
-    .cfi_startproc
+    CFI_ENTRY
     .p2align 4
     .globl stacktide_call_on_system_stack
     .hidden stacktide_call_on_system_stack
@@ -256,10 +269,9 @@ stacktide_call_on_system_stack:
     .cfi_restore %rbx
     ret
 5:  jmp *%r11
-    .cfi_endproc
 
     // The same for a callee that may take stack arguments: copies what may be there, up to WIDE_ARGUMENTS bytes or the end of the stack.
-    .cfi_startproc
+    CFI_ENTRY
     .p2align 4
     .globl stacktide_call_on_system_stack_wide
     .hidden stacktide_call_on_system_stack_wide
@@ -299,12 +311,11 @@ stacktide_call_on_system_stack_wide:
     .cfi_def_cfa_offset 8
     .cfi_restore %rbx
     ret
-    .cfi_endproc
 
     // A call into the runtime (r11: implementation) on the system stack, with the goroutine's context saved first, so that the
     // implementation may hand the goroutine to anyone at once. If it asked to park, this thread goes back to its scheduler and the goroutine comes
     // back through stacktide_gopark; else it returns here. On any other stack: go straight on; parking is then refused.
-    .cfi_startproc
+    CFI_ENTRY
     .p2align 4
     .globl stacktide_runtime_call
     .hidden stacktide_runtime_call
