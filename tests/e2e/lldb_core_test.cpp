@@ -33,13 +33,23 @@ std::string cli(const Core& core, std::vector<std::string> words) {
   return run(words).out;
 }
 
+// A list without the column that marks the goroutine of LLDB's selected thread: the thread that took the signal, which may
+// run one.
+std::string unmarked(const std::string& list) {
+  if (occurrences("\n" + list, "\n* ") == 0) return list;
+  std::string text;
+  for (const auto& line : lines_of(list))
+    text += (line.starts_with("* ") || line.starts_with("  ") ? line.substr(2) : line) + "\n";
+  return text;
+}
+
 }  // namespace
 
 TEST_CASE("goroutine list on a core shows what the command line shows") {
   Core core;
   dump(core, 40);
   const auto session = lldb({"target create --core " + core.file + " " + core.program, "goroutine list", "goroutine sched"});
-  CHECK(session[1] == cli(core, {"list"}));
+  CHECK(unmarked(session[1]) == cli(core, {"list"}));
   CHECK(occurrences(session[1], "chan receive") == 40);
   CHECK(session[2] == cli(core, {"sched"}));
 }
@@ -74,7 +84,7 @@ TEST_CASE("a core whose executable was deleted still lists its goroutines") {
   dump(core, 10);
   std::filesystem::remove(core.program);
   const auto session = lldb({"target create --core " + core.file, "goroutine list"});
-  CHECK(session[1] == cli(core, {"list"}));
+  CHECK(unmarked(session[1]) == cli(core, {"list"}));
   CHECK(occurrences(session[1], "chan receive") == 10);
 }
 
