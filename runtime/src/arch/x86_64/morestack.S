@@ -35,10 +35,11 @@
     cmpq stacktide_arena_size(%rip), \reg
 .endm
 
-// CFI as at a function's first instruction, wherever this stands.
+// CFI as at a function's first instruction, wherever this stands. The return address is given its place: to libgcc a restored register is
+// an unsaved one.
 .macro CFI_ENTRY
     .cfi_def_cfa %rsp, 8
-    .cfi_restore %rip
+    .cfi_offset %rip, -8
     .cfi_restore %rbp
     .cfi_restore %rbx
     .cfi_restore %r12
