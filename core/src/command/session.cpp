@@ -75,9 +75,30 @@ struct Session::State {
       } else {
         snapshot_ = walk(*target, descriptor->descriptor, layout);
         (*snapshot_)->runtime.producer = printable(descriptor->producer);
+        if (*snapshot_) target->release(stacks(**snapshot_));
       }
     }
     return *snapshot_;
+  }
+
+  // What unwinding reads: the used part of every goroutine's stack, and of the threads' own.
+  std::vector<MemoryRange> stacks(const Snapshot& snapshot) {
+    constexpr std::uint64_t kThreadStack = 256 * 1024;  // most that is kept of one; calls from goroutines begin near its end
+    constexpr std::uint64_t kRedZone = 128;
+    std::vector<MemoryRange> ranges;
+    for (const auto& g : snapshot.goroutines) {
+      for (const auto& segment : g.stack.segments) {
+        if (segment.hi <= segment.lo) continue;
+        const auto from = !g.registers_live && segment.sp >= segment.lo && segment.sp <= segment.hi ? segment.sp : segment.lo;
+        ranges.push_back({from, segment.hi - from});
+      }
+    }
+    if (const auto threads = target->threads()) {
+      for (const auto& thread : *threads) {
+        if (const auto sp = thread.registers.get(Register::rsp)) ranges.push_back({*sp - kRedZone, kThreadStack});
+      }
+    }
+    return ranges;
   }
 
   const std::vector<Frame>& symbolize(Address pc, bool exact) {

@@ -20,6 +20,7 @@
 #include "stacktide/core/target.h"
 #include "target/module_list.h"
 #include "target/proc_fs.h"
+#include "target/kept_memory.h"
 #include "target/process_memory.h"
 #include "target/tracer.h"
 
@@ -77,14 +78,16 @@ class ProcessTarget : public Target {
   TargetKind kind() const override { return TargetKind::process; }
   std::string description() const override { return fmt::format("process {} ({})", pid_, printable(executable_)); }
   std::uint64_t pid() const override { return pid_; }
-  Memory& memory() override { return memory_; }
+  Memory& memory() override { return kept_; }
   const std::vector<Module>& modules() override { return modules_; }
   std::vector<std::string> damage() const override { return damage_; }
   Result<std::vector<Thread>> threads() override;
   // While the process stands still, so does its clock.
   std::optional<std::int64_t> now() const override { return stopped_at_ ? *stopped_at_ : monotonic_now(); }
 
-  std::int64_t pause() const { return tracer_ ? nanoseconds(Tracer::Clock::now() - tracer_->began()) : 0; }
+  void release(std::span<const MemoryRange> keep) override;
+
+  std::int64_t pause() const { return tracer_ ? nanoseconds(Tracer::Clock::now() - tracer_->began()) : pause_; }
   Result<void> stop();
   Result<void> find_modules();
   void add_damage(std::string line) { damage_.push_back(std::move(line)); }
@@ -96,10 +99,13 @@ class ProcessTarget : public Target {
   std::uint64_t pid_;
   std::string folder_;
   ProcessMemory memory_;
+  KeptMemory kept_{memory_};
   std::string executable_;
   std::vector<Module> modules_;
   std::vector<std::string> damage_;
   std::optional<std::int64_t> stopped_at_;
+  std::vector<Thread> stopped_threads_;  // once released
+  std::int64_t pause_ = 0;               // once released
   std::unique_ptr<Tracer> tracer_;  // last: the process runs on before anything else goes
 };
 
@@ -116,7 +122,23 @@ Result<void> ProcessTarget::stop() {
   return {};
 }
 
+void ProcessTarget::release(std::span<const MemoryRange> keep) {
+  if (!tracer_) return;
+  constexpr std::size_t kLimit = std::size_t{256} << 20;
+  for (const auto& range : keep) {
+    if (kept_.keep(range.address, range.size, kLimit)) continue;
+    kept_.forget();
+    return;
+  }
+  auto here = threads();
+  if (!here) return;
+  stopped_threads_ = std::move(*here);
+  pause_ = pause();
+  tracer_.reset();
+}
+
 Result<std::vector<Thread>> ProcessTarget::threads() {
+  if (!stopped_threads_.empty()) return stopped_threads_;
   std::vector<Thread> result;
   const auto folder = [this](std::uint64_t tid) { return fmt::format("/proc/{}/task/{}", pid_, tid); };
   const auto name = [&](std::uint64_t tid) {

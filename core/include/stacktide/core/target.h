@@ -79,6 +79,11 @@ struct Thread {
   Registers registers;
 };
 
+struct MemoryRange {
+  Address address = 0;
+  std::uint64_t size = 0;  // bytes
+};
+
 enum class TargetKind : std::uint8_t { process, core, host };
 
 class Target {
@@ -94,6 +99,9 @@ class Target {
   virtual Result<std::vector<Thread>> threads() = 0;
   // What is missing from the target, one line each: "core is cut short at ...". Empty: nothing known.
   virtual std::vector<std::string> damage() const { return {}; }
+  // Lets a process that was stopped for reading run on; these ranges still read as they are now. Does nothing when they are too much to
+  // keep (256 MiB), and for targets that do not hold one: cores, hosts, processes read as they run.
+  virtual void release(std::span<const MemoryRange> keep) { static_cast<void>(keep); }
   // CLOCK_MONOTONIC of the target in nanoseconds; nothing for cores and remote targets.
   virtual std::optional<std::int64_t> now() const { return std::nullopt; }
 };
@@ -101,7 +109,7 @@ class Target {
 struct ProcessOptions {
   bool stop = true;  // PTRACE_SEIZE and interrupt all threads while open; false: read without stopping it
 };
-// Opens a live process. With options.stop its threads stand still until the target is closed or this process dies. A process
+// Opens a live process. With options.stop its threads stand still until the target is released or closed, or this process dies. A process
 // that another tracer holds is read without stopping it, with a line in damage(). Errors: no_such_process, permission_denied,
 // unsupported_target.
 Result<std::unique_ptr<Target>> open_process(std::uint64_t pid, const ProcessOptions& options = {});
