@@ -1,6 +1,7 @@
 #include "monitor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -31,6 +32,9 @@ struct Monitor {
   std::uint64_t order = 0;
   std::int64_t next_shrink = 0;  // 0: none planned
 };
+
+// Is a look planned? Read without the lock on every growth.
+constinit std::atomic<bool> shrinks_expected = false;
 
 Monitor& monitor() {
   static Monitor* const instance = new Monitor;
@@ -84,6 +88,7 @@ void monitor_main() {
     }
     if (self.next_shrink != 0 && self.next_shrink <= now) {
       self.next_shrink = 0;
+      shrinks_expected.store(false, std::memory_order_relaxed);
       guard.unlock();
       // A goroutine that is made ready while its stack is being copied waits for this thread to enqueue it.
       scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
@@ -111,10 +116,11 @@ void wake_at(Goroutine* g, std::int64_t when) {
 }
 
 void expect_shrinks() {
-  if (scheduler.shrink == 0) return;
+  if (scheduler.shrink == 0 || shrinks_expected.load(std::memory_order_relaxed)) return;
   Monitor& self = monitor();
   std::lock_guard guard(self.lock);
   if (self.next_shrink != 0) return;
+  shrinks_expected.store(true, std::memory_order_relaxed);
   self.next_shrink = clock_now() + kShrinkPeriod;
   self.changed.notify_one();
 }

@@ -10,6 +10,7 @@
 #include "events.h"
 #include "fatal.h"
 #include "metadata.h"
+#include "monitor.h"
 #include "scheduler.h"
 #include "stack.h"
 
@@ -154,6 +155,7 @@ void grow(Goroutine& g, const Demand& demand) {
   const std::uint32_t adjusted = copystack(g, size);
   g.status.store(status_running, std::memory_order_relaxed);
   ++g.grows;
+  expect_shrinks();
   const std::int64_t end = clock_now();
   record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted,
                 clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
