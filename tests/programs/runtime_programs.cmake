@@ -77,8 +77,16 @@ stacktide_runtime_program(rt_channels rt_channels.cpp "" RUNS MAXPROCS=1 MAXPROC
 stacktide_runtime_program(rt_channels_movable rt_channels.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=1 MAXPROCS=8 STRESS=move,MAXPROCS=1)
 stacktide_runtime_program(rt_library rt_library.cpp "" RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8)
 
-# Programs with arguments: stress moves a whole stack at each call, so it gets smaller ones.
 stacktide_runtime_program(rt_movable rt_movable.cpp MOVABLE RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8 POLICY=contiguous,MAXPROCS=2)
+# Stress moves a whole stack at each call, so the stacks get less far.
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  set(label matrix)
+  if(level IN_LIST STACKTIDE_LEVELS)
+    set(label e2e)
+  endif()
+  add_test(NAME runtime/rt_movable_${level}[STRESS=move] COMMAND rt_movable_${level} 200 16384)
+  set_tests_properties(runtime/rt_movable_${level}[STRESS=move] PROPERTIES TIMEOUT 300 ENVIRONMENT STACKTIDE_STRESS=move LABELS ${label})
+endforeach()
 
 # What tests/e2e/runtime_*_test.cpp run and look into.
 foreach(level O0 O2)
