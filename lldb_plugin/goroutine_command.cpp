@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <optional>
 #include <string_view>
 
+#include "command_words.h"
 #include "host_target.h"
 
 namespace stacktide::lldb_plugin {
@@ -22,75 +21,6 @@ constexpr std::uint64_t kThreadsAtOnce = 512;
 
 // A precision of printf is an int; the bound itself matters to nobody.
 constexpr std::size_t kMaxPiece = 1U << 20;
-
-constexpr std::string_view kHostHelp =
-    "\n"
-    "In LLDB also:\n"
-    "  goroutine                        which goroutine is selected\n"
-    "  goroutine ID                     make goroutine ID a thread of LLDB, and select it\n"
-    "  goroutine ID CMD                 run any LLDB command on it: `goroutine 7 bt`, `goroutine 7 frame variable`\n"
-    "  goroutine all CMD                run it on each goroutine\n"
-    "  goroutine thread                 go back to the thread that was selected before\n"
-    "  goroutine threads on [LIMIT]     make all goroutines threads, now and at each later stop (at most 10000)\n"
-    "  goroutine threads off            only the process's own threads again\n"
-    "  goroutine trace on|off|show      print each growth and shrink of a stack as it happens\n"
-    "  info goroutines                  the same as `goroutine list`\n"
-    "`goroutine ID stack` and `goroutine stack ID` mean the same. LLDB removes quotes from CMD; put a CMD that needs them "
-    "in\n"
-    "quotes as a whole: goroutine 7 'expression \"text\"'.\n";
-
-std::optional<std::uint64_t> number(std::string_view word) {
-  std::uint64_t value = 0;
-  auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
-  return value;
-}
-
-const CommandInfo* find_command(std::string_view word) {
-  auto table = commands();
-  auto found = std::ranges::find(table, word, &CommandInfo::name);
-  return found == table.end() ? nullptr : &*found;
-}
-
-// `goroutine 7 stack` is core's `stack 7`. `bt` and words that core does not apply to one goroutine (`list`) are LLDB's.
-bool is_core_command_on_goroutine(std::string_view word) {
-  const CommandInfo* info = find_command(word);
-  return info != nullptr && word != "bt" && info->arguments.find("ID") != std::string_view::npos;
-}
-
-// One LLDB command line from words whose quotes LLDB has removed. A single word is a line that the user quoted as a whole.
-std::string command_line(std::span<const std::string> words) {
-  if (words.size() == 1) return words.front();
-  std::string line;
-  for (const std::string& word : words) {
-    if (!line.empty()) line += ' ';
-    if (!word.empty() && word.find_first_of(" \t'\"`\\") == std::string::npos) {
-      line += word;
-      continue;
-    }
-    line += '"';
-    for (char c : word) {
-      if (c == '"' || c == '\\' || c == '`') line += '\\';
-      line += c;
-    }
-    line += '"';
-  }
-  return line;
-}
-
-// Core's problems, one line each. LLDB puts "error: " or "warning: " before what a command reports, so core's own go.
-std::vector<std::string> problem_lines(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    for (std::string_view prefix : {"error: ", "warning: "}) {
-      if (line.starts_with(prefix)) line.remove_prefix(prefix.size());
-    }
-    if (!line.empty()) lines.emplace_back(line);
-  }
-  return lines;
-}
 
 // One run of the command: what it is about, and where its output goes.
 class Execution {

@@ -25,6 +25,7 @@ LldbSession lldb(const std::vector<std::string>& commands, const StartOptions& o
       kLldb, "--batch", "--no-lldbinit", "-o", "settings set use-color false", "-o", "plugin load " + plugin};
   for (const auto& command : commands) argv.insert(argv.end(), {"-o", command});
   Output done = run(argv, kLldbTimeout, options);
+  if (done.exit_code >= 128) throw std::runtime_error("LLDB crashed\n" + done.out + "\n" + done.err);
 
   LldbSession session{.blocks = {}, .err = done.err, .out = done.out, .exit_code = done.exit_code};
   // Where each command's echo ends, searched in order, since an output may contain a prompt, too.
@@ -41,13 +42,6 @@ LldbSession lldb(const std::vector<std::string>& commands, const StartOptions& o
   }
   if (begin != std::string::npos) session.blocks.push_back(done.out.substr(begin));
   return session;
-}
-
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  std::istringstream in{std::string(text)};
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
 }
 
 std::size_t occurrences(std::string_view text, std::string_view part) {

@@ -22,7 +22,7 @@ struct LldbSession {
   const std::string& operator[](std::size_t n) const;
 };
 
-// Runs the commands after `plugin load`, which is not counted.
+// Runs the commands after `plugin load`, which is not counted. Throws when LLDB crashed.
 LldbSession lldb(const std::vector<std::string>& commands, const StartOptions& options = {});
 
 // One frame as LLDB and `goroutine bt` both show it: "park.cpp:32", or the function where there is no line.
