@@ -1,7 +1,6 @@
 #include "support/lldb.h"
 
 #include <filesystem>
-#include <sstream>
 #include <stdexcept>
 
 namespace stacktide::test {

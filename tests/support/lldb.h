@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/gdb.h"  // lines_of
 #include "support/process.h"
 
 namespace stacktide::test {
@@ -30,8 +31,6 @@ LldbSession lldb(const std::vector<std::string>& commands, const StartOptions& o
 // /src/park.cpp:32".
 std::vector<std::string> frame_lines(std::string_view backtrace);
 
-// The lines of a text.
-std::vector<std::string> lines_of(std::string_view text);
 // How often `part` occurs.
 std::size_t occurrences(std::string_view text, std::string_view part);
 
