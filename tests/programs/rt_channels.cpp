@@ -151,6 +151,11 @@ void sleepers() {
   finished.wait();
   stacktide::sleep_for(0s);
   stacktide::sleep_for(-1s);
+  stacktide::sleep_for(std::chrono::hours::min());
+  go([] {
+    stacktide::sleep_for(std::chrono::hours::max());
+    rt::fail(__FILE__, __LINE__, "for ever is over");
+  });
 }
 
 // More goroutines block at a time than there are Ps, and a channel goes on working meanwhile.

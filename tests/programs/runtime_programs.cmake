@@ -88,6 +88,20 @@ foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   set_tests_properties(runtime/rt_movable_${level}[STRESS=move] PROPERTIES TIMEOUT 300 ENVIRONMENT STACKTIDE_STRESS=move LABELS ${label})
 endforeach()
 
+# Movable code that calls a library that is not, and is called back by it.
+stacktide_runtime_program(rt_mixed rt_mixed.cpp MOVABLE RUNS ${movable_runs} ALSO ${pinned_more} STRESS=move,SEGMENT=2048,MAXPROCS=8)
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  string(REPLACE "_nopie" "" optimisation ${level})
+  add_library(rt_mixed_pinned_${level} STATIC rt_mixed_pinned.cpp)
+  target_compile_options(rt_mixed_pinned_${level} PRIVATE -${optimisation})
+  if(level MATCHES "_nopie$")
+    set_target_properties(rt_mixed_pinned_${level} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(rt_mixed_pinned_${level} PRIVATE -fno-pie)
+  endif()
+  stacktide_goroutines(rt_mixed_pinned_${level})
+  target_link_libraries(rt_mixed_${level} PRIVATE rt_mixed_pinned_${level})
+endforeach()
+
 # What tests/e2e/runtime_*_test.cpp run and look into.
 foreach(level O0 O2)
   stacktide_goroutine_program(rt_fatal ${level} rt_fatal.cpp)
