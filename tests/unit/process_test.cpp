@@ -1,3 +1,5 @@
+// Live processes as targets: attaching, memory, threads, modules, and what is said when one of these is refused. More than 400 lines, because
+// every case needs the same few real processes and the helpers that set them up.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <grp.h>

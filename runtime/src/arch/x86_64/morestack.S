@@ -4,7 +4,7 @@
 // where a caller's frame lies below its callee's ("previous frame inner to this frame") unless the function is named so
 // (gdb/frame.c, get_prev_frame_always_1). Entry points inside the extent are labels without a size, so that symbol lookups find
 // __morestack. For LLDB, which takes the rules of a symbol's first byte for the whole of it, the extent is one FDE. The text is part of
-// section stacktide_movable: these frames never keep a stack from moving.
+// section stacktide_movable: these frames never keep a stack from moving. Hence one file of more than 400 lines: a symbol cannot span two.
 //
 // Invariants, each checked by unwinding at every instruction:
 //  - CFI is right at every instruction. While a copy may replace the stack, the CFA is computed from the goroutine's saved context
