@@ -9,6 +9,8 @@
 #include <stacktide/runtime.h>
 #include <stacktide/sync.h>
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -68,7 +70,7 @@ int main(int argc, char** argv) {
       }
       std::puts("ready");
       std::fflush(stdout);
-      while (std::getchar() != EOF) {
+      for (char byte = 0; read(STDIN_FILENO, &byte, 1) > 0;) {
       }
     });
     release.close();
