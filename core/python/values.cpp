@@ -17,33 +17,8 @@ namespace {
 constexpr std::array<const char*, kRegisterCount> kRegisterNames = {
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip"};
 
-const char* name_of(GuardState state) {
-  switch (state) {
-    case GuardState::armed:
-      return "armed";
-    case GuardState::preempt:
-      return "preempt";
-    case GuardState::force_move:
-      return "force_move";
-    case GuardState::none:
-      return "none";
-    case GuardState::corrupt:
-      return "corrupt";
-  }
-  return "corrupt";
-}
-
-const char* name_of(TargetKind kind) {
-  switch (kind) {
-    case TargetKind::process:
-      return "process";
-    case TargetKind::core:
-      return "core";
-    case TargetKind::host:
-      return "host";
-  }
-  return "host";
-}
+const char* name_of(GuardState state) { return guard_state_name(state); }
+const char* name_of(TargetKind kind) { return target_kind_name(kind); }
 
 template <class Class>
 void add_field_name(Class& bound, const char* name) {

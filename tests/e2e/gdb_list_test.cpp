@@ -5,53 +5,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "support/gdb.h"
+#include "support/park.h"
 
 using namespace stacktide::test;
 
 namespace {
-
-struct Park {
-  explicit Park(int goroutines)
-      : child(Child::start({sample_program("park"), std::to_string(goroutines)},
-                           {.env = {"PARK_TABLE=" + table()}, .folder = "", .core = true})) {
-    child.wait_for_line("ready");
-  }
-  std::string table() const { return folder / "table"; }
-
-  TempDir folder;
-  Child child;
-};
-
-// "id size used headroom grows" of each goroutine that the program measured, sorted as text.
-std::vector<std::string> measured(const Park& park) {
-  std::ifstream file(park.table());
-  std::vector<std::string> rows;
-  std::uint64_t id = 0, depth = 0, size = 0, used = 0, headroom = 0, grows = 0;
-  while (file >> id >> depth >> size >> used >> headroom >> grows)
-    rows.push_back(fmt::format("{} {} {} {} {}", id, size, used, headroom, grows));
-  std::ranges::sort(rows);
-  return rows;
-}
-
-// The same of `goroutine list --json`, of those that wait.
-std::vector<std::string> listed(const std::string& text) {
-  std::vector<std::string> rows;
-  const auto parsed = nlohmann::json::parse(text);
-  for (const auto& goroutine : parsed.at("goroutines")) {
-    if (goroutine.at("status") != "waiting") continue;
-    const auto& stack = goroutine.at("stack");
-    rows.push_back(fmt::format("{} {} {} {} {}", goroutine.at("id").get<int>(), stack.at("size").get<int>(),
-                               stack.at("used").get<int>(), stack.at("headroom").get<int>(),
-                               goroutine.at("grows").get<int>()));
-  }
-  std::ranges::sort(rows);
-  return rows;
-}
 
 std::string cli(const std::vector<std::string>& arguments) {
   std::vector<std::string> argv = {cli_program()};

@@ -83,22 +83,6 @@ std::int64_t constant_of(const Snapshot& snapshot, const std::string& name, std:
   return found == snapshot.runtime.constants.end() ? otherwise : found->second;
 }
 
-const char* guard_state_name(GuardState state) {
-  switch (state) {
-    case GuardState::armed:
-      return "armed";
-    case GuardState::preempt:
-      return "preempt";
-    case GuardState::force_move:
-      return "force_move";
-    case GuardState::none:
-      return "none";
-    case GuardState::corrupt:
-      return "corrupt";
-  }
-  return "corrupt";
-}
-
 StackReport report_stack(const Goroutine& goroutine, const Snapshot& snapshot) {
   StackReport report;
   if (goroutine.stack.segments.empty()) {

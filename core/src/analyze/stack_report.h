@@ -18,7 +18,5 @@ StackReport report_stack(const Goroutine& goroutine, const Snapshot& snapshot);
 
 // A constant of the runtime's, or `otherwise`.
 std::int64_t constant_of(const Snapshot& snapshot, const std::string& name, std::int64_t otherwise);
-// "armed", "preempt", "force_move", "none", "corrupt".
-const char* guard_state_name(GuardState state);
 
 }  // namespace stacktide

@@ -4,6 +4,34 @@
 
 namespace stacktide {
 
+const char* guard_state_name(GuardState state) {
+  switch (state) {
+    case GuardState::armed:
+      return "armed";
+    case GuardState::preempt:
+      return "preempt";
+    case GuardState::force_move:
+      return "force_move";
+    case GuardState::none:
+      return "none";
+    case GuardState::corrupt:
+      return "corrupt";
+  }
+  return "corrupt";
+}
+
+const char* target_kind_name(TargetKind kind) {
+  switch (kind) {
+    case TargetKind::process:
+      return "process";
+    case TargetKind::core:
+      return "core";
+    case TargetKind::host:
+      return "host";
+  }
+  return "host";
+}
+
 Goroutine* Snapshot::find(std::uint64_t id) {
   const auto found = std::ranges::lower_bound(goroutines, id, {}, &Goroutine::id);
   return found != goroutines.end() && found->id == id ? &*found : nullptr;

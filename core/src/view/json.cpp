@@ -20,18 +20,6 @@ Json value_or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-const char* kind_name(TargetKind kind) {
-  switch (kind) {
-    case TargetKind::process:
-      return "process";
-    case TargetKind::core:
-      return "core";
-    case TargetKind::host:
-      return "host";
-  }
-  return "host";
-}
-
 Json segments_json(const Stack& stack) {
   auto list = Json::array();
   for (const auto& segment : stack.segments) {
@@ -68,7 +56,7 @@ Json stack_json(const Stack& stack) {
 
 Json json_head(const Snapshot& snapshot) {
   return {{"schema", kSchema},
-          {"target", {{"description", snapshot.target}, {"kind", kind_name(snapshot.kind)}, {"pid", snapshot.pid}}}};
+          {"target", {{"description", snapshot.target}, {"kind", target_kind_name(snapshot.kind)}, {"pid", snapshot.pid}}}};
 }
 
 Json to_json(const Goroutine& g) {

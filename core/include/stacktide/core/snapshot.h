@@ -26,6 +26,8 @@ struct Counts {
 
 // What the stackguard0 slot says. corrupt: neither the guard nor a sentinel.
 enum class GuardState : std::uint8_t { armed, preempt, force_move, none, corrupt };
+// As in JSON: "force_move". Static.
+const char* guard_state_name(GuardState state);
 
 // One stretch of a goroutine's stack. The first of a list is the current one.
 struct Segment {

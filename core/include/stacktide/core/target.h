@@ -85,6 +85,8 @@ struct MemoryRange {
 };
 
 enum class TargetKind : std::uint8_t { process, core, host };
+// As in JSON: "process". Static.
+const char* target_kind_name(TargetKind kind);
 
 class Target {
  public:
