@@ -136,6 +136,7 @@ void fatal(const char* text) {
 }
 
 void fatal_deadlock() {
+  scheduler.stopping.store(true, std::memory_order_relaxed);
   say("fatal error: all goroutines are asleep - deadlock!\n");
   backtrace_state* symbols = open_symbols();
   int shown = 0;

@@ -44,6 +44,8 @@ Monitor& monitor() {
 void shrink_parked() {
   bool more = false;
   for_each_goroutine([&](Goroutine& g) {
+    // Not while a traceback walks them.
+    if (scheduler.stopping.load(std::memory_order_relaxed)) return;
     if (g.status.load(std::memory_order_relaxed) == status_waiting && shrink_if_idle(g, false)) more = true;
   });
   if (more) expect_shrinks();

@@ -102,8 +102,6 @@ TEST_CASE("bt of an attached process leads from read() in libc to the goroutine'
     for (const char* program : kPrograms) {
       CAPTURE(debugger->name);
       CAPTURE(program);
-      // An attached LLDB 19 takes ordinary C++ frames without a frame pointer for ones that have it, ours or anybody's.
-      if (debugger == &kLldb && std::string(program).ends_with("_O2")) continue;
       Child child =
           Child::start({test_program(program), "read"}, {.env = {"STACKTIDE_MAXPROCS=2"}, .folder = {}, .core = false});
       child.wait_for_line("ready");
