@@ -4,7 +4,7 @@
 
 namespace stacktide::link {
 
-Result<std::string> with_movable_sections(const Object& object) {
+Result<std::string> with_code_in(const Object& object, std::string_view section_name) {
   std::string file(reinterpret_cast<const char*>(object.bytes().data()), object.bytes().size());
   Elf64_Ehdr header;
   if (file.size() < sizeof(header)) return std::unexpected(object.name() + ": damaged object file");
@@ -16,8 +16,8 @@ Result<std::string> with_movable_sections(const Object& object) {
   const Bytes old_names = object.contents(sections[names]);
   const std::size_t table_at = file.size();
   file.append(reinterpret_cast<const char*>(old_names.data()), old_names.size());
-  const std::size_t movable_at = file.size() - table_at;
-  file.append(kMovableSection);
+  const std::size_t name_at = file.size() - table_at;
+  file.append(section_name);
   file.push_back('\0');
   const std::size_t table_size = file.size() - table_at;
 
@@ -27,7 +27,7 @@ Result<std::string> with_movable_sections(const Object& object) {
       section.sh_offset = table_at;
       section.sh_size = table_size;
     } else if ((section.sh_flags & SHF_EXECINSTR) != 0) {
-      section.sh_name = static_cast<Elf64_Word>(movable_at);
+      section.sh_name = static_cast<Elf64_Word>(name_at);
     } else {
       continue;
     }

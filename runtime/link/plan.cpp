@@ -115,7 +115,7 @@ class Writer {
     for (const Input& input : inputs.goroutine) goroutine_words_.insert(input.word);
   }
 
-  // Paths of the goroutine objects as they are linked: movable ones rewritten, archive members extracted.
+  // Paths of the goroutine objects as they are linked: copies whose code is in a section of its kind.
   Result<void> place_goroutine_objects(const Inputs& inputs, Plan& plan) {
     std::vector<std::string> pinned;
     for (std::size_t i = 0; i < inputs.goroutine.size(); ++i) {
@@ -123,21 +123,10 @@ class Writer {
       const Word& word = line_.words[input.word];
       const bool movable = input.object.has_section(kMovableNote);
       (movable ? plan.movable : plan.pinned).push_back(input.object.name());
-      if (!movable && input.member.empty()) {
-        pinned.push_back(word.text);
-        continue;
-      }
-      std::string contents;
-      if (movable) {
-        auto renamed = with_movable_sections(input.object);
-        if (!renamed) return std::unexpected(renamed.error());
-        contents = std::move(*renamed);
-      } else {
-        const Bytes bytes = input.object.bytes();
-        contents.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      }
+      const auto renamed = with_code_in(input.object, movable ? kMovableSection : kPinnedSection);
+      if (!renamed) return std::unexpected(renamed.error());
       const fs::path path = directory_ / copy_name(i, input, word);
-      if (auto done = write_copy(path, contents); !done) return done;
+      if (auto done = write_copy(path, *renamed); !done) return done;
       (movable ? first_ : pinned).push_back(path.string());
     }
     first_.insert(first_.end(), pinned.begin(), pinned.end());

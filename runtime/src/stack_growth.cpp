@@ -1,6 +1,5 @@
 #include "stack_growth.h"
 
-#include <link.h>
 #include <unwind.h>
 
 #include <bit>
@@ -15,9 +14,9 @@
 #include "stack.h"
 
 extern "C" {
-// Where the linker put the code that may move (the assembly's own frames at least).
-extern const char __start_stacktide_movable[];
-extern const char __stop_stacktide_movable[];
+// Where stacktide-link has the linker put goroutine code that may not move. Absent when all may.
+extern const char __start_stacktide_pinned[] __attribute__((weak, visibility("hidden")));
+extern const char __stop_stacktide_pinned[] __attribute__((weak, visibility("hidden")));
 extern const char stacktide_resume_pc[];
 extern const char stacktide_start_pc[];
 extern const char stacktide_segment_return[];
@@ -31,14 +30,13 @@ struct Range {
   std::uint64_t hi;
   bool contains(std::uint64_t word) const { return word - lo < hi - lo; }
 };
-constinit Range program_code{};  // executable segments of the program itself
-constinit Range movable_code{};
+constinit Range pinned_code{};  // goroutine code that is not movable; empty when there is none
 
 std::uint64_t* words(std::uint64_t address) { return reinterpret_cast<std::uint64_t*>(address); }
 
-// Do the bytes before `pc` end a call? E8 rel32, or FF /2 in any of its lengths. Code before pc is mapped: pc lies in the program's text.
+// Do the bytes before `pc` end a call? E8 rel32, or FF /2 in any of its lengths. Code before pc is mapped: it lies in the same section.
 bool follows_call(std::uint64_t pc) {
-  if (pc - program_code.lo < 8) return false;
+  if (pc - pinned_code.lo < 8) return false;
   const auto* code = reinterpret_cast<const unsigned char*>(pc);
   if (code[-5] == 0xe8) return true;
   for (int length = 2; length <= 7; ++length) {
@@ -49,9 +47,10 @@ bool follows_call(std::uint64_t pc) {
 
 // The first return address into pinned code in [from, to), or 0.
 std::uint64_t find_pinned(std::uint64_t from, std::uint64_t to) {
+  if (pinned_code.lo == pinned_code.hi) return 0;
   for (std::uint64_t at = from; at < to; at += 8) {
     const std::uint64_t word = *words(at);
-    if (program_code.contains(word) && !movable_code.contains(word) && follows_call(word)) return word;
+    if (pinned_code.contains(word) && follows_call(word)) return word;
   }
   return 0;
 }
@@ -322,22 +321,7 @@ bool shrink_if_idle(Goroutine& g, bool self) {
 }
 
 void find_code_ranges() {
-  dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void*) {
-        for (int i = 0; i < info->dlpi_phnum; ++i) {
-          const auto& segment = info->dlpi_phdr[i];
-          if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
-          const std::uint64_t lo = info->dlpi_addr + segment.p_vaddr;
-          const std::uint64_t hi = lo + segment.p_memsz;
-          if (program_code.hi == 0) program_code = {lo, hi};
-          if (lo < program_code.lo) program_code.lo = lo;
-          if (hi > program_code.hi) program_code.hi = hi;
-        }
-        return 1;  // the program itself comes first
-      },
-      nullptr);
-  movable_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_movable),
-                  reinterpret_cast<std::uint64_t>(__stop_stacktide_movable)};
+  pinned_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_pinned), reinterpret_cast<std::uint64_t>(__stop_stacktide_pinned)};
 }
 
 // From __morestack. entry_sp: the address of the return address into the function. Returns 0: go on where g's saved context says; else the stack

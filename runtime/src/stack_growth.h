@@ -10,8 +10,8 @@
 // word that only looks like such a pointer, too: a 16-bit variable, or the exponent of a long double (80 bits in a slot of 16 bytes), beside six
 // bytes that an older pointer left. Stack maps are the cure; until then code that keeps long doubles across calls is not MOVABLE.
 //
-// A frame is pinned when its code is not in section stacktide_movable. Frames are not walked for this: any word of the used part that is an
-// address in the program's other code, and stands behind a call instruction, is taken for a return address. That may pin too much (a stale
+// A frame is pinned when its code is in section stacktide_pinned, where stacktide-link puts all goroutine code that is not MOVABLE. Frames are not
+// walked for this: any word of the used part that is an address there, behind a call instruction, is taken for a return address. That may pin too much (a stale
 // word), never too little. While an exception is in flight nothing is copied: the unwinder keeps stack addresses in the heap.
 #pragma once
 
@@ -31,7 +31,7 @@ void note_high_water(Goroutine& g, std::uint64_t sp);
 std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp);
 // Halves the stack once if it is waiting (or `self`, the caller's own in a runtime call) and uses less than a quarter. True if it did.
 bool shrink_if_idle(Goroutine& g, bool self);
-// Finds the ranges of movable and pinned code. Once, at start.
+// Finds the range of pinned code. Once, at start.
 void find_code_ranges();
 
 }  // namespace stacktide::runtime

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "support/lldb.h"
+#include "support/park.h"
 #include "support/process.h"
 
 using namespace stacktide::test;
@@ -62,7 +63,7 @@ TEST_CASE("on a core a backtrace reaches the entry, and locals print") {
   CHECK(frames == frame_lines(session[2]));
   CHECK(session[1].find("stacktide_goroutine_start") != std::string::npos);
   std::size_t waits = 0;
-  while (waits < frames.size() && frames[waits] != "park.cpp:32") ++waits;
+  while (waits < frames.size() && frames[waits] != place_in_park("release.recv()")) ++waits;
   const auto locals = lldb({"target create --core " + core.file + " " + core.program,
                             "goroutine 5 frame select " + std::to_string(waits + 2), "goroutine 5 frame variable text"});
   CHECK(locals[2].find("(std::string) text = \"parked at depth 2\"") != std::string::npos);

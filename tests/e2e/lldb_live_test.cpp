@@ -5,6 +5,7 @@
 #include <string>
 
 #include "support/lldb.h"
+#include "support/park.h"
 #include "support/process.h"
 
 using namespace stacktide::test;
@@ -49,7 +50,7 @@ TEST_CASE("a backtrace by LLDB reaches the goroutine's entry and agrees with cor
     CHECK(frames.back().starts_with("morestack.S:"));
   }
   // Depth 31: one call of park_below that waits, 31 below it.
-  CHECK(occurrences(session[3], "park.cpp:30") == 31);
+  CHECK(occurrences(session[3], place_in_park("return park_below(depth - 1")) == 31);
 }
 
 TEST_CASE("locals of a parked goroutine print, std::string included") {
@@ -57,7 +58,7 @@ TEST_CASE("locals of a parked goroutine print, std::string included") {
   // Goroutine 5 is at depth 3. Its frames of park_below are the innermost from 1 or 2 on, as recv is inlined or not.
   const auto first = frame_lines(lldb({attach(child), "goroutine 5 bt"})[1]);
   std::size_t waits = 0;
-  while (waits < first.size() && first[waits] != "park.cpp:32") ++waits;
+  while (waits < first.size() && first[waits] != place_in_park("release.recv()")) ++waits;
   REQUIRE(waits + 3 < first.size());
   std::vector<std::string> commands = {attach(child)};
   for (std::size_t depth = 0; depth <= 3; ++depth) {

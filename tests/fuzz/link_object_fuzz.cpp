@@ -11,7 +11,7 @@ void read_object(stacktide::link::Bytes bytes) {
   std::set<std::string, std::less<>> defined;
   stacktide::link::add_definitions(*object, defined);
   (void)stacktide::link::is_lto_goroutine_object(*object);
-  if (!object->sections().empty()) (void)stacktide::link::with_movable_sections(*object);
+  if (!object->sections().empty()) (void)stacktide::link::with_code_in(*object, stacktide::link::kMovableSection);
   if (auto calls = stacktide::link::collect_calls({*object}, {})) (void)stacktide::link::check_calls(*calls);
 }
 

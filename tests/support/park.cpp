@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 namespace stacktide::test {
 
@@ -19,6 +20,15 @@ Park::Park(int goroutines, const std::string& program, std::vector<std::string> 
     : child(Child::start({program, std::to_string(goroutines)},
                          {.env = with(std::move(env), "PARK_TABLE=" + table()), .folder = "", .core = true})) {
   child.wait_for_line("ready");
+}
+
+std::string place_in_park(std::string_view text) {
+  std::ifstream source(STACKTIDE_SOURCE_DIR "/samples/park.cpp");
+  std::string line;
+  for (int number = 1; std::getline(source, line); ++number) {
+    if (line.find(text) != std::string::npos) return fmt::format("park.cpp:{}", number);
+  }
+  throw std::runtime_error(fmt::format("no '{}' in samples/park.cpp", text));
 }
 
 std::vector<std::string> measured(const Park& park) {

@@ -19,6 +19,8 @@ struct Park {
   Child child;
 };
 
+// "park.cpp:32" for the first line of samples/park.cpp that holds this text.
+std::string place_in_park(std::string_view text);
 // "id size used headroom grows" of each goroutine that the program measured, sorted as text.
 std::vector<std::string> measured(const Park& park);
 // The same of `list --json`, of the goroutines that wait.
