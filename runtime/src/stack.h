@@ -1,8 +1,11 @@
 // Stacks: where they come from and what their bytes are for.
 //
 // Concept. All goroutine stacks lie in one reserved range, the arena, so that one compare tells whether a thread is on a goroutine's
-// stack, before thread-local storage exists even. Sizes are powers of two from 2048; each is aligned to its own size (to 4 KiB beyond),
-// so a move changes addresses by a multiple of 2048 and keeps every alignment. Free stacks wait in a list per size class.
+// stack, before thread-local storage exists even. Sizes are powers of two from 2048.
+// A stack that replaces another ends at an address with the same low 16 bits (its colour), so a move changes addresses by a multiple of 64 KiB: it
+// keeps every alignment, and the low two bytes of whatever it takes for a pointer. A char, a short, the text of a one-letter string or the exponent of
+// a long double beside six bytes that an older pointer left looks like a pointer, and is not changed. Free stacks wait in a list per size
+// and colour. Stacks below 64 KiB are cut from chunks, one chunk for each size and each remainder of the colour by the size, so little is lost.
 // The arena lies where no text, small integer or double looks like an address in it, and below all thread stacks, so that code compiled with checks
 // passes them on a thread's stack whatever guard is set.
 //
@@ -44,8 +47,9 @@ static_assert(kStackMin >= kStackGuard + 512);
 
 // Reserves the arena. Called once, before the first goroutine. Ends the program when the address space is not to be had.
 void reserve_arena();
-// A stack of `size` bytes (a power of two from kStackMin), canary in place; its lowest address. Ends the program when memory is out.
-std::uint64_t allocate_stack(std::uint64_t size);
+// A stack of `size` bytes (a power of two from kStackMin), canary in place; its lowest address. It ends at an address that is like_hi
+// modulo 64 KiB; 0: anywhere. Ends the program when memory is out.
+std::uint64_t allocate_stack(std::uint64_t size, std::uint64_t like_hi = 0);
 // Gives a stack back. A broken canary ends the program, naming the goroutine.
 void free_stack(std::uint64_t lo, std::uint64_t size, std::uint64_t goroutine);
 // Ends the program when the canary at lo is broken.

@@ -87,7 +87,7 @@ std::uint32_t copystack(Goroutine& g, std::uint64_t new_size) {
   const std::uint64_t old_hi = g.stack_hi;
   const std::uint64_t old_size = old_hi - old_lo;
   const std::uint64_t used = old_hi - g.sp;
-  const std::uint64_t new_lo = allocate_stack(new_size);
+  const std::uint64_t new_lo = allocate_stack(new_size, old_hi);
   const std::uint64_t new_hi = new_lo + new_size;
   const std::uint64_t delta = new_hi - old_hi;
   std::uint32_t adjusted = 0;

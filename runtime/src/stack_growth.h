@@ -6,9 +6,8 @@
 //
 // A copy moves the used part to the same distance from the new hi, and adds the distance to every aligned word, in all segments of the
 // goroutine and in its saved context, whose value lies in [old lo, old hi]. That finds every pointer as long as derived pointers stay inside their
-// objects (goroutine code is built with -fno-ivopts) and nothing outside the stack points into it (what MOVABLE promises). It changes a
-// word that only looks like such a pointer, too: a 16-bit variable, or the exponent of a long double (80 bits in a slot of 16 bytes), beside six
-// bytes that an older pointer left. Stack maps are the cure; until then code that keeps long doubles across calls is not MOVABLE.
+// objects (goroutine code is built with -fno-ivopts) and nothing outside the stack points into it (what MOVABLE promises). What only
+// looks like such a pointer keeps its low two bytes, see stack.h.
 //
 // A frame is pinned when its code is in section stacktide_pinned, where stacktide-link puts all goroutine code that is not MOVABLE. Frames are not
 // walked for this: any word of the used part that is an address there, behind a call instruction, is taken for a return address. That may pin too much (a stale

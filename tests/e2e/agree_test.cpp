@@ -92,6 +92,7 @@ void check(const std::string& program, bool optimised) {
     CHECK(levels.back().function == "stacktide_goroutine_start");
     check_places(ours(places_of(levels)), expected, optimised);
     const auto& text = lldb_session[i + 1];
+    CAPTURE(text);
     CHECK(text.find("stacktide_goroutine_start") != std::string::npos);
     check_places(ours(frame_lines(text)), expected, optimised);
   }
