@@ -15,17 +15,9 @@
 
 namespace {
 
-// Movable code must not keep a long double in memory across a call: the unused bytes of its slot may make the exponent look
-// like a pointer (runtime/src/stack_growth.h).
-#ifdef RT_MOVABLE
-using Extended = double;
-#define RT_G "%g"
-#define RT_X(number) number
-#else
 using Extended = long double;
 #define RT_G "%Lg"
 #define RT_X(number) number##L
-#endif
 
 // Room that each test's callee asks for in a frame of its own.
 [[gnu::noinline]] long deep(int depth) {
@@ -110,7 +102,6 @@ void large_by_value() {
   RT_CHECK(sum(value, 5, result) == 500500 + 5 + 2000 + 30);
 }
 
-#ifndef RT_MOVABLE
 [[gnu::noinline]] long double fold(int depth, long double a, long double b, std::complex<long double> c) {
   if (depth == 0) return a + b + c.real() * c.imag();
   return fold(depth - 1, a + 0.5L, b, c) + 1.0L;
@@ -123,7 +114,6 @@ void long_doubles() {
   RT_CHECK(fold(40, 1, 2, {3, 4}) == 1 + 20 + 2 + 12 + 40);
   RT_CHECK(turn(42, {1, 2}) == std::complex<long double>(-1, -2));
 }
-#endif
 
 [[gnu::noinline]] std::complex<double> turn2(int depth, std::complex<double> z) {
   return depth == 0 ? z : turn2(depth - 1, z) * std::complex<double>(0, 1);
@@ -274,9 +264,7 @@ int main(int argc, char** argv) {
                         {"stack_arguments", stack_arguments},
                         {"large_by_value", large_by_value},
                         {"floating_results", floating_results},
-#ifndef RT_MOVABLE
                         {"long_doubles", long_doubles},
-#endif
                         {"vector_registers", vector_registers},
                         {"aligned_locals", aligned_locals},
                         {"callbacks", callbacks},

@@ -11,7 +11,8 @@
 namespace stacktide::test {
 
 struct Park {
-  // Runs `program` (samples/park or a copy) until it says "ready".
+  // Runs `program` (samples/park or a copy) until it says "ready" and waits for its input: LLDB loses its way in libc's
+  // stdio, so no debugger should find it there.
   explicit Park(int goroutines, const std::string& program = sample_program("park"), std::vector<std::string> env = {});
   std::string table() const { return folder / "table"; }
 
