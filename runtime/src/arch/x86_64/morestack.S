@@ -48,6 +48,59 @@
     .cfi_restore %r15
 .endm
 
+// The context that a goroutine, or a scheduler, leaves on its stack: callee-saved registers below the return address. CFA: rsp + SAVED_CONTEXT.
+.macro SAVE_REGISTERS
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    pushq %rbx
+    .cfi_def_cfa_offset 24
+    .cfi_offset %rbx, -24
+    pushq %r12
+    .cfi_def_cfa_offset 32
+    .cfi_offset %r12, -32
+    pushq %r13
+    .cfi_def_cfa_offset 40
+    .cfi_offset %r13, -40
+    pushq %r14
+    .cfi_def_cfa_offset 48
+    .cfi_offset %r14, -48
+    pushq %r15
+    .cfi_def_cfa_offset 56
+    .cfi_offset %r15, -56
+.endm
+
+.macro RETURN_WITH_SAVED_REGISTERS
+    popq %r15
+    .cfi_def_cfa_offset 48
+    popq %r14
+    .cfi_def_cfa_offset 40
+    popq %r13
+    .cfi_def_cfa_offset 32
+    popq %r12
+    .cfi_def_cfa_offset 24
+    popq %rbx
+    .cfi_def_cfa_offset 16
+    popq %rbp
+    .cfi_def_cfa_offset 8
+    ret
+.endm
+
+// On in the function that asked for room, rsp at the return address into it: return address + 1, past the `leaq 24(%rbp), %r11` (4c 8d 5d 18)
+// of a function with variable arguments, whose work it does. The last jump's CFI is that of the function.
+.macro CONTINUE_IN_BODY
+    movq (%rsp), %r10
+    leaq 16(%rsp), %r11
+    incq %r10
+    cmpl $0x185d8d4c, (%r10)
+    jne 9f
+    addq $4, %r10
+9:  leaq 8(%rsp), %rsp
+    .cfi_def_cfa_offset 0
+    .cfi_register %rip, %r10
+    jmp *%r10
+.endm
+
 .macro THREAD_STATE reg
     movq stacktide_thread@gottpoff(%rip), \reg
 .endm
@@ -154,16 +207,7 @@ __morestack:
     popq %rbp
     .cfi_def_cfa_offset 8
     .cfi_restore %rbp
-    movq (%rsp), %r10
-    leaq 16(%rsp), %r11
-    incq %r10
-    cmpl $0x185d8d4c, (%r10)
-    jne 3f
-    addq $4, %r10
-3:  leaq 8(%rsp), %rsp
-    .cfi_def_cfa_offset 0
-    .cfi_register %rip, %r10
-    jmp *%r10
+    CONTINUE_IN_BODY
 
     // Segmented: run the body on the new segment (r14: its stack arguments), with this frame, on the old one, as its caller. The body's frame
     // stands for the function, so the CFA skips the function's `ret`: no language handler may see that address.
@@ -235,16 +279,7 @@ __morestack_non_split:
     popq %rax
     .cfi_def_cfa_offset 8
     jb __morestack
-    movq (%rsp), %r10
-    leaq 16(%rsp), %r11
-    incq %r10
-    cmpl $0x185d8d4c, (%r10)
-    jne 4f
-    addq $4, %r10
-4:  leaq 8(%rsp), %rsp
-    .cfi_def_cfa_offset 0
-    .cfi_register %rip, %r10
-    jmp *%r10
+    CONTINUE_IN_BODY
 
     // A library call (r11: target) on the thread's system stack. On any other stack: go straight on. Keeps rax (variable arguments).
     // The CFA hangs on rbx, so exceptions and backtraces pass.
@@ -323,24 +358,7 @@ stacktide_call_on_system_stack_wide:
 stacktide_runtime_call:
     IN_ARENA %r10
     jae 5b
-    pushq %rbp
-    .cfi_def_cfa_offset 16
-    .cfi_offset %rbp, -16
-    pushq %rbx
-    .cfi_def_cfa_offset 24
-    .cfi_offset %rbx, -24
-    pushq %r12
-    .cfi_def_cfa_offset 32
-    .cfi_offset %r12, -32
-    pushq %r13
-    .cfi_def_cfa_offset 40
-    .cfi_offset %r13, -40
-    pushq %r14
-    .cfi_def_cfa_offset 48
-    .cfi_offset %r14, -48
-    pushq %r15
-    .cfi_def_cfa_offset 56
-    .cfi_offset %r15, -56
+    SAVE_REGISTERS
     THREAD_STATE %rbx
     movq %fs:T_GOROUTINE(%rbx), %r12
     movq %rsp, G_SP(%r12)
@@ -356,19 +374,7 @@ stacktide_runtime_call:
     jne .Lto_scheduler
     movq G_SP(%r12), %rsp
     .cfi_def_cfa %rsp, 56
-    popq %r15
-    .cfi_def_cfa_offset 48
-    popq %r14
-    .cfi_def_cfa_offset 40
-    popq %r13
-    .cfi_def_cfa_offset 32
-    popq %r12
-    .cfi_def_cfa_offset 24
-    popq %rbx
-    .cfi_def_cfa_offset 16
-    popq %rbp
-    .cfi_def_cfa_offset 8
-    ret
+    RETURN_WITH_SAVED_REGISTERS
     // rsp is the system stack as gogo left it: the goroutine belongs to somebody else from here on.
 .Lto_scheduler:
     .cfi_def_cfa %rsp, 64
@@ -397,19 +403,7 @@ stacktide_gopark:
     .hidden stacktide_resume_pc
 stacktide_resume_pc:
 .Lresume:
-    popq %r15
-    .cfi_def_cfa_offset 48
-    popq %r14
-    .cfi_def_cfa_offset 40
-    popq %r13
-    .cfi_def_cfa_offset 32
-    popq %r12
-    .cfi_def_cfa_offset 24
-    popq %rbx
-    .cfi_def_cfa_offset 16
-    popq %rbp
-    .cfi_def_cfa_offset 8
-    ret
+    RETURN_WITH_SAVED_REGISTERS
     .cfi_endproc
     .size stacktide_gopark, . - stacktide_gopark
 
@@ -420,24 +414,7 @@ stacktide_resume_pc:
     .type stacktide_gogo, @function
 stacktide_gogo:
     .cfi_startproc
-    pushq %rbp
-    .cfi_def_cfa_offset 16
-    .cfi_offset %rbp, -16
-    pushq %rbx
-    .cfi_def_cfa_offset 24
-    .cfi_offset %rbx, -24
-    pushq %r12
-    .cfi_def_cfa_offset 32
-    .cfi_offset %r12, -32
-    pushq %r13
-    .cfi_def_cfa_offset 40
-    .cfi_offset %r13, -40
-    pushq %r14
-    .cfi_def_cfa_offset 48
-    .cfi_offset %r14, -48
-    pushq %r15
-    .cfi_def_cfa_offset 56
-    .cfi_offset %r15, -56
+    SAVE_REGISTERS
     subq $8, %rsp
     .cfi_def_cfa_offset 64
     THREAD_STATE %rcx
@@ -455,19 +432,7 @@ stacktide_gogo:
     .cfi_restore_state
     addq $8, %rsp
     .cfi_def_cfa_offset 56
-    popq %r15
-    .cfi_def_cfa_offset 48
-    popq %r14
-    .cfi_def_cfa_offset 40
-    popq %r13
-    .cfi_def_cfa_offset 32
-    popq %r12
-    .cfi_def_cfa_offset 24
-    popq %rbx
-    .cfi_def_cfa_offset 16
-    popq %rbp
-    .cfi_def_cfa_offset 8
-    ret
+    RETURN_WITH_SAVED_REGISTERS
     .cfi_endproc
     .size stacktide_gogo, . - stacktide_gogo
 
