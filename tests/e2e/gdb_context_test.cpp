@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/gdb.h"
+#include "support/park.h"
 
 using namespace stacktide::test;
 
@@ -18,7 +19,7 @@ constexpr int kDepths = 32;
 
 Child start_park() {
   auto park = Child::start({sample_program("park"), "32"}, {.env = {}, .folder = "", .core = true});
-  park.wait_for_line("ready");
+  wait_until_parked(park);
   return park;
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "support/gdb.h"
+#include "support/park.h"
 
 using namespace stacktide::test;
 
@@ -56,7 +57,7 @@ TEST_CASE("a program without the runtime is named as such") {
 
 TEST_CASE("wrong ids, wrong options and GDB's own errors are one line each, and leave the selection alone") {
   auto park = Child::start({sample_program("park"), "5"});
-  park.wait_for_line("ready");
+  wait_until_parked(park);
   GdbSession gdb({"goroutine 9999", "goroutine 9999 bt", "goroutine list --bogus", "goroutine 3", "goroutine 4 print nosuch",
                   "goroutine 4 nosuch", "goroutine", "goroutine 99999999999999999999999 bt", "goroutine $nosuch"},
                  {.arguments = {"-p", std::to_string(park.pid())}});
@@ -74,7 +75,7 @@ TEST_CASE("a stripped program still lists its goroutines, and their backtraces r
   const auto stripped = folder / "park";
   REQUIRE(run({"strip", "-s", "-o", stripped, sample_program("park")}).exit_code == 0);
   auto park = Child::start({stripped, "5"});
-  park.wait_for_line("ready");
+  wait_until_parked(park);
   GdbSession gdb({"info goroutines", "goroutine 6 bt", "goroutine 3 bt"}, {.arguments = {"-p", std::to_string(park.pid())}});
   CAPTURE(gdb.all());
   CHECK(lines_of(gdb.at(0)).back() == "6 goroutines: 5 waiting, 1 syscall");
@@ -87,7 +88,7 @@ TEST_CASE("an executable that was deleted takes nothing from the list, live and 
   const auto copy = folder / "park";
   std::filesystem::copy_file(sample_program("park"), copy);
   auto park = Child::start({copy, "5"}, {.env = {}, .folder = "", .core = true});
-  park.wait_for_line("ready");
+  wait_until_parked(park);
   std::filesystem::remove(copy);
   GdbSession live({"info goroutines", "goroutine bt 6"}, {.arguments = {"-p", std::to_string(park.pid())}});
   CAPTURE(live.all());
@@ -127,7 +128,7 @@ TEST_CASE("commands of a program's own script of the same names, as Go's, do not
                            "Other('goroutine')\n"
                            "Other('info goroutines')\n";
   auto park = Child::start({sample_program("park"), "5"});
-  park.wait_for_line("ready");
+  wait_until_parked(park);
   GdbSession gdb({"source " + script, fmt::format("attach {}", park.pid()), "info goroutines", "goroutine 3 bt"});
   CAPTURE(gdb.all());
   CHECK(lines_of(gdb.of("info goroutines")).back() == "6 goroutines: 5 waiting, 1 syscall");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/gdb.h"
+#include "support/park.h"
 
 using namespace stacktide::test;
 
@@ -30,7 +31,7 @@ std::string python(const std::string& script, const std::vector<std::string>& ar
 
 Child start_park() {
   auto park = Child::start({sample_program("park"), "5"}, {.env = {}, .folder = "", .core = true});
-  park.wait_for_line("ready");
+  wait_until_parked(park);
   return park;
 }
 

@@ -7,6 +7,7 @@
 #include <regex>
 
 #include "support/gdb.h"
+#include "support/park.h"
 
 using namespace stacktide::test;
 
@@ -90,7 +91,7 @@ TEST_CASE("what the trace printed is what the runtime's own history holds") {
 
 TEST_CASE("a core cannot be traced, and the error says what can be done") {
   auto park = Child::start({sample_program("park"), "3"}, {.env = {}, .folder = "", .core = true});
-  park.wait_for_line("ready");
+  wait_until_parked(park);
   GdbSession gdb({"goroutine trace on"}, {.arguments = {sample_program("park"), make_core(park)}});
   CHECK(gdb.at(0) == "stacktide: a core does not run: goroutine history shows its last stack events\n");
 }

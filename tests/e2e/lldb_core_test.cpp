@@ -24,7 +24,7 @@ void dump(Core& core, int goroutines) {
   std::filesystem::copy_file(sample_program("park"), core.program);
   Child child =
       Child::start({core.program, std::to_string(goroutines)}, {.env = {}, .folder = core.folder.path(), .core = true});
-  child.wait_for_line("ready");
+  wait_until_parked(child);
   core.file = make_core(child);
 }
 

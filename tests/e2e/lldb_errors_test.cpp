@@ -5,6 +5,7 @@
 #include <string>
 
 #include "support/lldb.h"
+#include "support/park.h"
 #include "support/process.h"
 
 using namespace stacktide::test;
@@ -53,7 +54,7 @@ TEST_CASE("a stripped program lists its goroutines and can be traced") {
   const std::string program = folder / "park";
   REQUIRE(run({"strip", "-s", "-o", program, sample_program("park")}).exit_code == 0);
   Child child = Child::start({program, "5"});
-  child.wait_for_line("ready");
+  wait_until_parked(child);
   const auto session = lldb({attach(child), "goroutine list", "goroutine 3 bt", "goroutine trace on", "breakpoint list"});
   CHECK(occurrences(session[1], "chan receive") == 5);
   CHECK(session[2].find("frame #4: ") != std::string::npos);
@@ -64,7 +65,7 @@ TEST_CASE("a stripped program lists its goroutines and can be traced") {
 
 TEST_CASE("words and ids that do not exist are refused in one line") {
   Child child = Child::start({sample_program("park"), "5"});
-  child.wait_for_line("ready");
+  wait_until_parked(child);
   const auto error = [&](const std::string& command) { return only_error(lldb({attach(child), command})); };
   CHECK(error("goroutine 99") == "no goroutine 99: there are 6, with ids from 1 to 6");
   CHECK(error("goroutine 99 bt") == "no goroutine 99: there are 6, with ids from 1 to 6");
@@ -77,7 +78,7 @@ TEST_CASE("words and ids that do not exist are refused in one line") {
 
 TEST_CASE("an error of LLDB's own command is LLDB's, and the selection is back") {
   Child child = Child::start({sample_program("park"), "5"});
-  child.wait_for_line("ready");
+  wait_until_parked(child);
   const auto session = lldb({attach(child), "goroutine 3 frame variable no_such_variable"});
   CHECK(session.err.find("error: no variable named 'no_such_variable' found in this frame") != std::string::npos);
   CHECK(session.err.find("stacktide") == std::string::npos);
@@ -85,7 +86,7 @@ TEST_CASE("an error of LLDB's own command is LLDB's, and the selection is back")
 
 TEST_CASE("an LLDB without Python says in one line what goroutines as threads need, and does the rest") {
   Child child = Child::start({sample_program("park"), "5"});
-  child.wait_for_line("ready");
+  wait_until_parked(child);
   const auto session =
       lldb({"settings set script-lang none", attach(child), "goroutine list", "goroutine bt 3", "goroutine 3"});
   CHECK(occurrences(session[2], "chan receive") == 5);

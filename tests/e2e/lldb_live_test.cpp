@@ -15,7 +15,7 @@ namespace {
 // samples/park with goroutine 1 (main's) in a library call and 2.. parked at depths 0..31.
 Child parked(int goroutines) {
   Child child = Child::start({sample_program("park"), std::to_string(goroutines)});
-  child.wait_for_line("ready");
+  wait_until_parked(child);
   return child;
 }
 
