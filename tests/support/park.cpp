@@ -25,16 +25,21 @@ bool reads_input(pid_t pid) {
   }
   return false;
 }
+
 }  // namespace
 
-Park::Park(int goroutines, const std::string& program, std::vector<std::string> env)
-    : child(Child::start({program, std::to_string(goroutines)},
-                         {.env = with(std::move(env), "PARK_TABLE=" + table()), .folder = "", .core = true})) {
+void wait_until_parked(Child& child) {
   child.wait_for_line("ready");
   const auto end = std::chrono::steady_clock::now() + kTimeout;
   while (!reads_input(child.pid())) {
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("park does not wait for its input");
   }
+}
+
+Park::Park(int goroutines, const std::string& program, std::vector<std::string> env)
+    : child(Child::start({program, std::to_string(goroutines)},
+                         {.env = with(std::move(env), "PARK_TABLE=" + table()), .folder = "", .core = true})) {
+  wait_until_parked(child);
 }
 
 std::string place_in_park(std::string_view text) {

@@ -10,9 +10,12 @@
 
 namespace stacktide::test {
 
+// Waits until samples/park says "ready" and reads its input. Its word arrives while it is still in libc's stdio, where LLDB
+// loses its way, and not yet at the line where a second look finds it.
+void wait_until_parked(Child& child);
+
 struct Park {
-  // Runs `program` (samples/park or a copy) until it says "ready" and waits for its input: LLDB loses its way in libc's
-  // stdio, so no debugger should find it there.
+  // Runs `program` (samples/park or a copy) until it is parked.
   explicit Park(int goroutines, const std::string& program = sample_program("park"), std::vector<std::string> env = {});
   std::string table() const { return folder / "table"; }
 
