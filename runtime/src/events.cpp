@@ -6,8 +6,7 @@
 
 #include "fatal.h"
 #include "metadata.h"
-#include "processor.h"
-#include "worker.h"
+#include "scheduler.h"
 
 // Its arguments are in rdi and rsi at the first instruction; nothing is inlined into it or cloned from it.
 extern "C" __attribute__((noinline, noclone, noipa, used, visibility("default"))) void stacktide_stack_event(
@@ -49,9 +48,8 @@ void make_event_rings(std::uint32_t procs, std::uint32_t capacity) {
 }
 
 void record_event(const Event& event, std::uint64_t caller) {
-  M* m = stacktide_thread.m;
-  if (m != nullptr && m->p != nullptr) {
-    write(static_cast<std::uint16_t>(m->p->id), event, caller);
+  if (const P* p = own_p()) {
+    write(static_cast<std::uint16_t>(p->id), event, caller);
     return;
   }
   std::lock_guard guard(shared_ring_lock);

@@ -21,7 +21,7 @@ Goroutine* carve() {
   std::uint64_t count = slab_table.count.load(std::memory_order_relaxed);
   if (count == 0 || slab_table.slabs[count - 1].used.load(std::memory_order_relaxed) == slab_table.slabs[count - 1].capacity) {
     if (count == kMaxSlabs) fatal("too many goroutines");
-    void* memory = mmap(nullptr, kSlabRecords * sizeof(Goroutine), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, kSlabRecords * (sizeof(Goroutine) + sizeof(Private)), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) fatal("out of memory for goroutine records");
     slab_table.slabs[count].address = static_cast<Goroutine*>(memory);
     slab_table.slabs[count].capacity = kSlabRecords;
@@ -31,6 +31,7 @@ Goroutine* carve() {
   Slab& slab = slab_table.slabs[count - 1];
   const std::uint64_t index = slab.used.load(std::memory_order_relaxed);
   Goroutine* g = slab.address + index;
+  g->own = reinterpret_cast<Private*>(slab.address + kSlabRecords) + index;
   slab.used.store(index + 1, std::memory_order_release);
   return g;
 }
@@ -66,9 +67,8 @@ void free_goroutine(Goroutine* g) {
     g->grows = g->links = g->shrinks = g->hot_splits = 0;
     g->label[0] = 0;
     g->result = g->result_ok = 0;
-    g->eh_caught = nullptr;
-    g->eh_uncaught = 0;
-    g->spare = nullptr;
+    g->error_number = 0;
+    *g->own = {};
   }
   std::lock_guard guard(records_lock);
   g->next = free_records;

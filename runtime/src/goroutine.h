@@ -30,6 +30,13 @@ struct Segment {
   Segment* previous;
 };
 
+// What no reader needs to know of a goroutine: beside its record, which is at most 256 bytes.
+struct Private {
+  void* eh_caught;            // __cxa_eh_globals of this goroutine while it does not run
+  std::uint32_t eh_uncaught;
+  Segment* spare;             // the last segment released, still with its stack
+};
+
 struct alignas(64) Goroutine {
   std::uint64_t stack_lo;
   std::uint64_t stack_hi;
@@ -64,9 +71,9 @@ struct alignas(64) Goroutine {
   // Private from here on.
   std::uint64_t result;     // what the runtime call that parked returns
   std::uint64_t result_ok;  // and its second value
-  void* eh_caught;          // __cxa_eh_globals of this goroutine while it does not run
-  Segment* spare;           // the last segment released, still with its stack
-  std::uint32_t eh_uncaught;
+  Private* own;             // never null, and never another one: records are reused together
+  std::int32_t error_number;  // errno, of the goroutine and not of a thread
+  std::uint32_t unused;
 };
 
 static_assert(sizeof(Goroutine) <= 256);
@@ -75,7 +82,7 @@ static_assert(offsetof(Goroutine, stackguard0) == G_STACKGUARD0);
 static_assert(offsetof(Goroutine, sp) == G_SP && offsetof(Goroutine, pc) == G_PC && offsetof(Goroutine, bp) == G_BP);
 static_assert(offsetof(Goroutine, result) == G_RESULT && offsetof(Goroutine, result_ok) == G_RESULT_OK);
 
-// One block of records. The table of slabs is a root of the descriptor.
+// One block of records, followed by a Private for each. The table of slabs is a root of the descriptor.
 struct Slab {
   Goroutine* address;
   std::uint64_t capacity;

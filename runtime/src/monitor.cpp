@@ -1,35 +1,26 @@
 #include "monitor.h"
 
-#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "fatal.h"
 #include "scheduler.h"
 #include "stack_growth.h"
+#include "timers.h"
 
 namespace stacktide::runtime {
 namespace {
-
-struct Sleeper {
-  std::int64_t when;
-  std::uint64_t order;  // first come, first served among equals
-  Goroutine* g;
-  bool operator<(const Sleeper& other) const { return when != other.when ? when > other.when : order > other.order; }
-};
 
 // A growth is followed by a look at all parked stacks after this long.
 constexpr std::int64_t kShrinkPeriod = 1'000'000'000;
 
 // Lives as long as the process: threads may still use it while main returns.
 struct Monitor {
-  std::mutex lock;  // leaf but for scheduler.lock, which ready() takes without it
+  std::mutex lock;  // before the timers' lock; nothing is made ready under it
   std::condition_variable changed;
-  std::vector<Sleeper> sleepers;  // a heap, earliest first
-  std::uint64_t order = 0;
+  bool woken = false;            // something changed since the last look
   std::int64_t next_shrink = 0;  // 0: none planned
 };
 
@@ -52,16 +43,16 @@ void shrink_parked() {
 }
 
 void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard) {
-  std::int64_t until = self.sleepers.empty() ? 0 : self.sleepers.front().when;
+  std::int64_t until = next_timer();
   if (self.next_shrink != 0 && (until == 0 || self.next_shrink < until)) until = self.next_shrink;
+  const auto woken = [&] { return self.woken; };
   if (until == 0) {
-    self.changed.wait(guard);
-    return;
+    self.changed.wait(guard, woken);
+  } else {
+    // steady_clock is CLOCK_MONOTONIC here, as clock_now() is.
+    self.changed.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until)), woken);
   }
-  const std::int64_t now = clock_now();
-  scheduler.now.store(now, std::memory_order_relaxed);
-  // steady_clock is CLOCK_MONOTONIC here, as clock_now() is.
-  if (until > now) self.changed.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until)));
+  self.woken = false;
 }
 
 // What was made ready may have run and parked again meanwhile, and not been taken for a deadlock because of this thread.
@@ -76,18 +67,9 @@ void monitor_main() {
   for (;;) {
     const std::int64_t now = clock_now();
     scheduler.now.store(now, std::memory_order_relaxed);
-    if (!self.sleepers.empty() && self.sleepers.front().when <= now) {
-      std::pop_heap(self.sleepers.begin(), self.sleepers.end());
-      Goroutine* g = self.sleepers.back().g;
-      self.sleepers.pop_back();
-      guard.unlock();
-      scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
-      scheduler.timers.fetch_sub(1, std::memory_order_seq_cst);
-      ready(g, 0, 0);
-      done_waking();
-      guard.lock();
-      continue;
-    }
+    guard.unlock();
+    run_timers(now);
+    guard.lock();
     if (self.next_shrink != 0 && self.next_shrink <= now) {
       self.next_shrink = 0;
       shrinks_expected.store(false, std::memory_order_relaxed);
@@ -107,14 +89,11 @@ void monitor_main() {
 
 void start_monitor() { std::thread(monitor_main).detach(); }
 
-void wake_at(Goroutine* g, std::int64_t when) {
+void wake_monitor() {
   Monitor& self = monitor();
   std::lock_guard guard(self.lock);
-  scheduler.timers.fetch_add(1, std::memory_order_seq_cst);
-  const bool earliest = self.sleepers.empty() || when < self.sleepers.front().when;
-  self.sleepers.push_back({when, self.order++, g});
-  std::push_heap(self.sleepers.begin(), self.sleepers.end());
-  if (earliest) self.changed.notify_one();
+  self.woken = true;
+  self.changed.notify_one();
 }
 
 void expect_shrinks() {
@@ -124,6 +103,7 @@ void expect_shrinks() {
   if (self.next_shrink != 0) return;
   shrinks_expected.store(true, std::memory_order_relaxed);
   self.next_shrink = clock_now() + kShrinkPeriod;
+  self.woken = true;
   self.changed.notify_one();
 }
 

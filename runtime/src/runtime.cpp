@@ -15,6 +15,7 @@
 #include "stack.h"
 #include "stack_growth.h"
 #include "stacktide/detail/entries.h"
+#include "timers.h"
 
 // Defined by stacktide-link beside the thunks it makes.
 extern "C" [[gnu::weak]] const int stacktide_linked;

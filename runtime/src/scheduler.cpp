@@ -26,14 +26,14 @@ struct EhGlobals {
 
 void put_back_eh(M& m, Goroutine& g) {
   auto& globals = *static_cast<EhGlobals*>(m.eh_globals);
-  globals.caught = g.eh_caught;
-  globals.uncaught = g.eh_uncaught;
+  globals.caught = g.own->eh_caught;
+  globals.uncaught = g.own->eh_uncaught;
 }
 
 void take_eh(M& m, Goroutine& g) {
   auto& globals = *static_cast<EhGlobals*>(m.eh_globals);
-  g.eh_caught = globals.caught;
-  g.eh_uncaught = globals.uncaught;
+  g.own->eh_caught = globals.caught;
+  g.own->eh_uncaught = globals.uncaught;
   globals.caught = nullptr;
   globals.uncaught = 0;
 }
@@ -331,10 +331,14 @@ void global_put(Goroutine* const* batch, std::size_t n) {
   scheduler.global_size.fetch_add(n, std::memory_order_seq_cst);
 }
 
-void enqueue(Goroutine* g, bool next) {
+P* own_p() {
   M* m = stacktide_thread.m;
-  if (m != nullptr && m->p != nullptr) {
-    run_queue_put(*m->p, g, next);
+  return m == nullptr ? nullptr : m->p;
+}
+
+void enqueue(Goroutine* g, bool next) {
+  if (P* p = own_p()) {
+    run_queue_put(*p, g, next);
   } else {
     global_put(&g, 1);
   }

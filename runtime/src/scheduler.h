@@ -77,6 +77,8 @@ void ready(Goroutine* g, std::uint64_t result, std::uint64_t ok);
 // Puts a runnable goroutine (status already set) in a queue and wakes an M for it.
 void enqueue(Goroutine* g, bool next);
 
+// This thread's P, if it may use it now: nullptr on threads without one, and in library code, whose P the monitor may take at any time.
+P* own_p();
 // A thread without a P has done its waking (wakers is lowered already): if all are asleep now, nobody else is going to notice.
 void check_deadlock();
 // If a P is idle and nobody looks for work, somebody starts to.

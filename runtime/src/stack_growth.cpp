@@ -174,8 +174,8 @@ std::uint32_t& eh_uncaught() {
 }
 
 void release_spare(Goroutine& g) {
-  Segment* spare = g.spare;
-  g.spare = nullptr;
+  Segment* spare = g.own->spare;
+  g.own->spare = nullptr;
   while (spare != nullptr) {
     Segment* previous = spare->previous;
     free_stack(spare->lo, spare->hi - spare->lo, g.id);
@@ -191,9 +191,9 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   if (need < scheduler.segment_size) need = scheduler.segment_size;
   const std::uint64_t size = std::bit_ceil(need);
   if (total_size(g) + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
-  Segment* segment = g.spare;
+  Segment* segment = g.own->spare;
   if (segment != nullptr && segment->hi - segment->lo >= size) {
-    g.spare = segment->previous;
+    g.own->spare = segment->previous;
     // The function that crossed last crosses again: a loop over the boundary.
     if (segment->pc == demand.pc) ++g.hot_splits;
   } else {
@@ -242,8 +242,8 @@ void unlink_segment(Goroutine& g) {
                 event_kind_release, 0},
                0);
   // The record now describes the stretch that was left.
-  *segment = {lo, hi, 0, segment->pc, g.spare};
-  g.spare = segment;
+  *segment = {lo, hi, 0, segment->pc, g.own->spare};
+  g.own->spare = segment;
   rearm(g);
 }
 
@@ -297,7 +297,7 @@ bool shrink_if_idle(Goroutine& g, bool self) {
   const std::uint64_t old_lo = g.stack_lo;
   const std::uint64_t size = g.stack_hi - g.stack_lo;
   const std::uint64_t used = g.stack_hi - g.sp;
-  const bool excepting = self ? eh_uncaught() != 0 : g.eh_uncaught != 0;
+  const bool excepting = self ? eh_uncaught() != 0 : g.own->eh_uncaught != 0;
   const bool possible = size / 2 >= scheduler.min_stack && used * 4 < size && !excepting && may_copy(g, false);
   if (possible) {
     const std::int64_t start = clock_now();
