@@ -35,6 +35,9 @@ struct EventRing {
 };
 static_assert(sizeof(EventRing) == 64);
 
+// Sizes and durations in an event saturate.
+inline std::uint32_t clamp32(std::uint64_t value) { return value > 0xffffffff ? 0xffffffff : static_cast<std::uint32_t>(value); }
+
 // Makes procs + 1 rings of `capacity` events each.
 void make_event_rings(std::uint32_t procs, std::uint32_t capacity);
 // Writes the event into this thread's ring and calls the hook. `caller`: return address into the caller of the function at pc.

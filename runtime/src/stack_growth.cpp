@@ -2,8 +2,6 @@
 
 #include <unwind.h>
 
-#include <bit>
-#include <cstdlib>
 #include <cstring>
 
 #include "events.h"
@@ -11,6 +9,7 @@
 #include "metadata.h"
 #include "monitor.h"
 #include "scheduler.h"
+#include "segments.h"
 #include "stack.h"
 
 extern "C" {
@@ -74,13 +73,6 @@ std::uint32_t adjust(std::uint64_t from, std::uint64_t to, std::uint64_t old_lo,
   return adjusted;
 }
 
-void set_extents(Goroutine& g, std::uint64_t lo, std::uint64_t hi) {
-  g.stack_lo = lo;
-  g.stack_hi = hi;
-  g.stackguard = lo + kStackGuard;
-  g.stackguard0 = g.stackguard;
-}
-
 // Moves the current segment to one of new_size bytes. Returns the number of words adjusted.
 std::uint32_t copystack(Goroutine& g, std::uint64_t new_size) {
   const std::uint64_t old_lo = g.stack_lo;
@@ -110,14 +102,6 @@ std::uint32_t copystack(Goroutine& g, std::uint64_t new_size) {
   return adjusted;
 }
 
-std::uint32_t clamp32(std::uint64_t value) { return value > 0xffffffff ? 0xffffffff : static_cast<std::uint32_t>(value); }
-
-std::uint64_t total_size(const Goroutine& g) {
-  std::uint64_t size = g.stack_hi - g.stack_lo;
-  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous) size += segment->hi - segment->lo;
-  return size;
-}
-
 void set_thread_guard(std::uint64_t guard) { asm volatile("movq %0, %%fs:0x70" : : "r"(guard) : "memory"); }
 static_assert(TCB_STACKGUARD == 0x70);
 
@@ -126,15 +110,6 @@ void rearm(Goroutine& g) {
   g.stackguard0 = scheduler.stress_move ? static_cast<std::uint64_t>(k_guard_force_move) : g.stackguard;
   set_thread_guard(g.stackguard0);
 }
-
-// What the failed check asked for.
-struct Demand {
-  std::uint64_t sp;     // rsp at the function's entry, where its return address is
-  std::uint64_t frame;  // bytes below sp that the check covers
-  std::uint64_t args;   // bytes of stack arguments
-  std::uint64_t pc;     // in the function
-  std::uint64_t caller;
-};
 
 bool fits(const Goroutine& g, const Demand& demand) {
   // Small frames compare rsp itself (stack.h).
@@ -173,80 +148,6 @@ std::uint32_t& eh_uncaught() {
   return *reinterpret_cast<std::uint32_t*>(static_cast<char*>(stacktide_thread.m->eh_globals) + 8);
 }
 
-void release_spare(Goroutine& g) {
-  Segment* spare = g.own->spare;
-  g.own->spare = nullptr;
-  while (spare != nullptr) {
-    Segment* previous = spare->previous;
-    free_stack(spare->lo, spare->hi - spare->lo, g.id);
-    std::free(spare);
-    spare = previous;
-  }
-}
-
-// Continues on a new segment. Returns the stack pointer for the function's body: where its stack arguments are.
-std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
-  const std::int64_t start = clock_now();
-  std::uint64_t need = kStackGuard + demand.frame + demand.args + kStackSmall + 64;
-  if (need < scheduler.segment_size) need = scheduler.segment_size;
-  const std::uint64_t size = std::bit_ceil(need);
-  if (total_size(g) + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
-  Segment* segment = g.own->spare;
-  if (segment != nullptr && segment->hi - segment->lo >= size) {
-    g.own->spare = segment->previous;
-    // The function that crossed last crosses again: a loop over the boundary.
-    if (segment->pc == demand.pc) ++g.hot_splits;
-  } else {
-    segment = static_cast<Segment*>(std::malloc(sizeof(Segment)));
-    if (segment == nullptr) fatal("out of memory for a stack segment");
-    segment->lo = allocate_stack(size);
-    segment->hi = segment->lo + size;
-  }
-  release_spare(g);
-  const std::uint64_t old_lo = g.stack_lo;
-  const std::uint64_t old_size = g.stack_hi - g.stack_lo;
-  const std::uint64_t used = g.stack_hi - demand.sp;
-  const std::uint64_t lo = segment->lo;
-  const std::uint64_t hi = segment->hi;
-  // As aligned as the arguments were, whatever they are.
-  const std::uint64_t body_sp = (hi - demand.args) & ~std::uint64_t{63};
-  std::memcpy(words(body_sp), words(demand.sp + 8), demand.args);
-  {
-    Changing changing(g);
-    *segment = {g.stack_lo, g.stack_hi, g.sp, demand.pc, g.segments};
-    g.segments = segment;
-    set_extents(g, lo, hi);
-    g.sp = body_sp;
-  }
-  ++g.links;
-  const std::int64_t end = clock_now();
-  record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0,
-                clamp32(static_cast<std::uint64_t>(end - start)), event_kind_link, 0},
-               demand.caller);
-  return body_sp;
-}
-
-// Back to the older segment. The one left becomes the spare; while an exception is in flight its frames may still be read, so
-// nothing is freed here.
-void unlink_segment(Goroutine& g) {
-  Segment* segment = g.segments;
-  const std::uint64_t lo = g.stack_lo;
-  const std::uint64_t hi = g.stack_hi;
-  {
-    Changing changing(g);
-    g.segments = segment->previous;
-    set_extents(g, segment->lo, segment->hi);
-    g.sp = segment->sp;
-  }
-  record_event({clock_now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0, 0, 0,
-                event_kind_release, 0},
-               0);
-  // The record now describes the stretch that was left.
-  *segment = {lo, hi, 0, segment->pc, g.own->spare};
-  g.own->spare = segment;
-  rearm(g);
-}
-
 }  // namespace
 
 void first_stack(Goroutine& g, void (*function)(void*), void* closure) {
@@ -264,18 +165,6 @@ void first_stack(Goroutine& g, void (*function)(void*), void* closure) {
   context[6] = reinterpret_cast<std::uint64_t>(stacktide_start_pc);
   g.pc = reinterpret_cast<std::uint64_t>(stacktide_resume_pc);
   g.bp = 0;
-}
-
-void free_stacks(Goroutine& g) {
-  release_spare(g);
-  while (g.segments != nullptr) {
-    Segment* segment = g.segments;
-    free_stack(g.stack_lo, g.stack_hi - g.stack_lo, g.id);
-    g.segments = segment->previous;
-    set_extents(g, segment->lo, segment->hi);
-    std::free(segment);
-  }
-  free_stack(g.stack_lo, g.stack_hi - g.stack_lo, g.id);
 }
 
 std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp) {
@@ -348,6 +237,7 @@ extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstac
 // Called between a body's return and its caller: xmm0 and xmm1 are saved around it, and nothing here may use what else can hold a result.
 extern "C" __attribute__((visibility("hidden"))) void stacktide_release_segment(Goroutine* g) {
   unlink_segment(*g);
+  rearm(*g);
 }
 
 // The personality of __morestack: an exception that passes a segment boundary releases the segment. By then every frame on it has been
@@ -356,7 +246,11 @@ extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code stacktide_p
                                                                                             _Unwind_Exception*,
                                                                                             _Unwind_Context* context) {
   const bool boundary = _Unwind_GetIP(context) == reinterpret_cast<std::uint64_t>(stacktide_segment_return);
-  if (boundary && (actions & _UA_CLEANUP_PHASE) != 0) unlink_segment(*stacktide_thread.goroutine);
+  if (boundary && (actions & _UA_CLEANUP_PHASE) != 0) {
+    Goroutine& g = *stacktide_thread.goroutine;
+    unlink_segment(g);
+    rearm(g);
+  }
   return _URC_CONTINUE_UNWIND;
 }
 
