@@ -35,6 +35,9 @@ struct Private {
   void* eh_caught;            // __cxa_eh_globals of this goroutine while it does not run
   std::uint32_t eh_uncaught;
   Segment* spare;             // the last segment released, still with its stack
+  void* vector_state;         // of a goroutine that yielded in a failed check; from the heap
+  M* locked_m;                // the thread that lock_os_thread() chose
+  std::uint32_t locks;        // how often it was called
 };
 
 struct alignas(64) Goroutine {
@@ -80,6 +83,7 @@ static_assert(sizeof(Goroutine) <= 256);
 static_assert(offsetof(Goroutine, stack_lo) == G_STACK_LO && offsetof(Goroutine, stack_hi) == G_STACK_HI);
 static_assert(offsetof(Goroutine, stackguard0) == G_STACKGUARD0);
 static_assert(offsetof(Goroutine, sp) == G_SP && offsetof(Goroutine, pc) == G_PC && offsetof(Goroutine, bp) == G_BP);
+static_assert(offsetof(Goroutine, error_number) == G_ERROR_NUMBER);
 static_assert(offsetof(Goroutine, result) == G_RESULT && offsetof(Goroutine, result_ok) == G_RESULT_OK);
 
 // One block of records, followed by a Private for each. The table of slabs is a root of the descriptor.

@@ -9,21 +9,28 @@
 #include "scheduler.h"
 #include "stack_growth.h"
 #include "timers.h"
+#include "watch.h"
 
 namespace stacktide::runtime {
 namespace {
 
+// Between two looks at the Ps.
+constexpr std::int64_t kShortest = 20'000;
+constexpr std::int64_t kLongest = 10'000'000;
+constexpr int kPatience = 50;  // looks in vain before they become fewer
 // A growth is followed by a look at all parked stacks after this long.
 constexpr std::int64_t kShrinkPeriod = 1'000'000'000;
 
 // Lives as long as the process: threads may still use it while main returns.
 struct Monitor {
-  std::mutex lock;  // before the timers' lock; nothing is made ready under it
+  std::mutex lock;  // after scheduler.lock, before the timers' lock; nothing is made ready under it
   std::condition_variable changed;
   bool woken = false;            // something changed since the last look
   std::int64_t next_shrink = 0;  // 0: none planned
 };
 
+// The monitor waits and looks at no P.
+constinit std::atomic<bool> asleep = false;
 // Is a look planned? Read without the lock on every growth.
 constinit std::atomic<bool> shrinks_expected = false;
 
@@ -42,9 +49,19 @@ void shrink_parked() {
   if (more) expect_shrinks();
 }
 
-void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard) {
+bool ps_run() { return scheduler.idle_ps.load(std::memory_order_seq_cst) != scheduler.max_procs; }
+
+// Until a timer or a shrink is due, something changes, or it is time for another look at the Ps.
+void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard, std::int64_t period) {
   std::int64_t until = next_timer();
   if (self.next_shrink != 0 && (until == 0 || self.next_shrink < until)) until = self.next_shrink;
+  // Either this thread sees the P that watch_ps() is about, or watch_ps() sees that it must wake this thread.
+  asleep.store(true, std::memory_order_seq_cst);
+  if (ps_run()) {
+    asleep.store(false, std::memory_order_relaxed);
+    const std::int64_t look = clock_now() + period;
+    if (until == 0 || look < until) until = look;
+  }
   const auto woken = [&] { return self.woken; };
   if (until == 0) {
     self.changed.wait(guard, woken);
@@ -53,6 +70,7 @@ void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard) {
     self.changed.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until)), woken);
   }
   self.woken = false;
+  asleep.store(false, std::memory_order_relaxed);
 }
 
 // What was made ready may have run and parked again meanwhile, and not been taken for a deadlock because of this thread.
@@ -64,11 +82,17 @@ void done_waking() {
 void monitor_main() {
   Monitor& self = monitor();
   std::unique_lock guard(self.lock);
-  for (;;) {
+  std::int64_t period = kShortest;
+  for (int in_vain = 0;;) {
     const std::int64_t now = clock_now();
     scheduler.now.store(now, std::memory_order_relaxed);
     guard.unlock();
-    run_timers(now);
+    if (run_timers(now) || look_at_ps(now)) {
+      in_vain = 0;
+      period = kShortest;
+    } else if (++in_vain > kPatience && period < kLongest) {
+      period *= 2;
+    }
     guard.lock();
     if (self.next_shrink != 0 && self.next_shrink <= now) {
       self.next_shrink = 0;
@@ -81,7 +105,8 @@ void monitor_main() {
       guard.lock();
       continue;
     }
-    wait_for_change(self, guard);
+    if (!ps_run()) period = kShortest, in_vain = 0;
+    wait_for_change(self, guard, period);
   }
 }
 
@@ -94,6 +119,10 @@ void wake_monitor() {
   std::lock_guard guard(self.lock);
   self.woken = true;
   self.changed.notify_one();
+}
+
+void watch_ps() {
+  if (asleep.load(std::memory_order_seq_cst)) wake_monitor();
 }
 
 void expect_shrinks() {

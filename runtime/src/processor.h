@@ -20,12 +20,12 @@ inline constexpr std::uint32_t kRunQueue = 256;
 struct alignas(64) P {
   std::uint32_t id;
   std::atomic<std::uint8_t> status;
-  M* m;
+  std::atomic<M*> m;
   std::atomic<std::uint32_t> run_head;
   std::atomic<std::uint32_t> run_tail;
   std::atomic<Goroutine*> run_queue[kRunQueue];
   std::atomic<Goroutine*> run_next;
-  std::uint64_t ticks;  // goroutines started
+  std::atomic<std::uint64_t> ticks;  // goroutines started
   // Private from here on.
   P* next_idle;
   std::uint32_t random;

@@ -9,6 +9,7 @@
 
 #include "events.h"
 #include "fatal.h"
+#include "library_call.h"
 #include "metadata.h"
 #include "monitor.h"
 #include "scheduler.h"
@@ -67,6 +68,7 @@ void start_runtime() {
   scheduler.now.store(scheduler.start, std::memory_order_relaxed);
   find_code_ranges();
   find_vector_state();
+  prepare_library_calls();
   speak_when_terminated();
   if (options.stress_move) poison_freed_stacks();
   reserve_arena();
@@ -132,6 +134,7 @@ void stacktide_goexit_impl() {
   const std::uint64_t id = g->id;
   begin_park(g, status_dead, wait_reason_none, nullptr);
   m.goroutine = nullptr;
+  m.locked = nullptr;
   free_stacks(*g);
   free_goroutine(g);
   scheduler.live.fetch_sub(1, std::memory_order_seq_cst);
@@ -189,8 +192,28 @@ void stacktide_blocking_impl(Function function, void* closure) {
 void stacktide_on_system_stack_impl(Function function, void* closure) {
   const std::uint32_t calling = stacktide_thread.calling;
   stacktide_thread.calling = 0;
-  function(closure);
+  if (calling != 0) {
+    const LibraryCall lasting(reinterpret_cast<std::uint64_t>(function));
+    function(closure);
+  } else {
+    function(closure);
+  }
   stacktide_thread.calling = calling;
+}
+
+// Nested calls count, as Go's do. A goroutine that ends gives its thread back, with whatever it has changed of it.
+void stacktide_lock_os_thread_impl() {
+  Goroutine* g = parking_goroutine("lock_os_thread()");
+  ++g->own->locks;
+  g->own->locked_m = stacktide_thread.m;
+  stacktide_thread.m->locked = g;
+}
+
+void stacktide_unlock_os_thread_impl() {
+  Goroutine* g = parking_goroutine("unlock_os_thread()");
+  if (g->own->locks == 0 || --g->own->locks != 0) return;
+  g->own->locked_m = nullptr;
+  stacktide_thread.m->locked = nullptr;
 }
 
 void stacktide_set_label_impl(const char* text, std::size_t length) {

@@ -7,6 +7,7 @@
 
 #include "fatal.h"
 #include "metadata.h"
+#include "monitor.h"
 #include "stack.h"
 #include "stack_growth.h"
 
@@ -66,10 +67,24 @@ Goroutine* global_get(P& p) {
   return first;
 }
 
+// Under scheduler.lock. False: no thread waits for a P.
+bool hand_to_waiting_m(P& p) {
+  M* m = scheduler.waiting_m_head;
+  if (m == nullptr) return false;
+  scheduler.waiting_m_head = m->next_idle;
+  if (scheduler.waiting_m_head == nullptr) scheduler.waiting_m_tail = nullptr;
+  scheduler.waiting_ms.fetch_sub(1, std::memory_order_relaxed);
+  p.m.store(nullptr, std::memory_order_relaxed);
+  m->next_p = &p;
+  wake_m(*m);
+  return true;
+}
+
 // Under scheduler.lock.
 void put_idle_p(P& p) {
+  if (hand_to_waiting_m(p)) return;
   p.status.store(p_status_idle, std::memory_order_relaxed);
-  p.m = nullptr;
+  p.m.store(nullptr, std::memory_order_relaxed);
   p.next_idle = scheduler.idle_p_list;
   scheduler.idle_p_list = &p;
   scheduler.idle_ps.fetch_add(1, std::memory_order_seq_cst);
@@ -86,8 +101,17 @@ P* take_idle_p() {
 
 void attach(M& m, P& p) {
   m.p = &p;
-  p.m = &m;
+  p.m.store(&m, std::memory_order_relaxed);
   p.status.store(p_status_running, std::memory_order_relaxed);
+  watch_ps();
+}
+
+// Sleeps until somebody hands m a P. The caller has none, and is in a list where others find it.
+void sleep_for_p(M& m) {
+  sleep_m(m);
+  P* p = m.next_p;
+  m.next_p = nullptr;
+  attach(m, *p);
 }
 
 // An idle M, or a new one, takes p and schedules.
@@ -200,10 +224,7 @@ void rest(M& m) {
     ++scheduler.idle_ms;
   }
   if (deadlock) fatal_deadlock();
-  sleep_m(m);
-  P* p = m.next_p;
-  m.next_p = nullptr;
-  attach(m, *p);
+  sleep_for_p(m);
 }
 
 // Main has returned: gives the P back whatever waits in its queue, and sleeps until the next run(), if there is one.
@@ -222,15 +243,39 @@ void pause(M& m) {
     scheduler.idle_m_list = &m;
     ++scheduler.idle_ms;
   }
-  sleep_m(m);
-  attach(m, *m.next_p);
-  m.next_p = nullptr;
+  sleep_for_p(m);
+}
+
+// Gives m's P to a thread that waits for one. False: none does.
+bool yield_p(M& m) {
+  if (scheduler.waiting_ms.load(std::memory_order_relaxed) == 0) return false;
+  std::lock_guard guard(scheduler.lock);
+  if (!hand_to_waiting_m(*m.p)) return false;
+  m.p = nullptr;
+  return true;
+}
+
+// Waits for the P that the M which dequeues m's locked goroutine hands over.
+void await_locked(M& m) {
+  m.status.store(m_status_idle, std::memory_order_relaxed);
+  if (m.p != nullptr) release_p(m);
+  check_deadlock();
+  sleep_for_p(m);
+}
+
+// m has dequeued a goroutine that only `chosen` may run.
+void hand_p(M& m, M& chosen) {
+  P& p = *m.p;
+  m.p = nullptr;
+  p.m.store(nullptr, std::memory_order_relaxed);
+  chosen.next_p = &p;
+  wake_m(chosen);
 }
 
 Goroutine* find_runnable(M& m) {
   for (;;) {
     while (scheduler.stopping.load(std::memory_order_acquire)) pause(m);
-    if (m.p != nullptr) {
+    if (m.p != nullptr && !yield_p(m)) {
       P& p = *m.p;
       // Now and then the global queue first, then the ring before run_next, so that two goroutines that keep waking each other
       // starve neither.
@@ -277,10 +322,20 @@ void schedule(M& m) {
     m.next_p = nullptr;
   }
   for (;;) {
-    Goroutine* g = find_runnable(m);
-    if (m.spinning) stop_spinning(m);
+    Goroutine* g = m.locked;
+    if (g != nullptr) {
+      await_locked(m);
+    } else {
+      g = find_runnable(m);
+      if (m.spinning) stop_spinning(m);
+      if (M* chosen = g->own->locked_m; chosen != nullptr) {
+        hand_p(m, *chosen);
+        continue;
+      }
+    }
     m.status.store(m_status_running, std::memory_order_relaxed);
-    ++m.p->ticks;
+    m.preempt.store(0, std::memory_order_relaxed);
+    m.p->ticks.fetch_add(1, std::memory_order_relaxed);
     check_canary(g->stack_lo, g->id);
     {
       Changing changing(*g);
@@ -299,8 +354,13 @@ void schedule(M& m) {
 void release_p(M& m) {
   P& p = *m.p;
   m.p = nullptr;
+  give_p(p);
+}
+
+void give_p(P& p) {
   {
     std::lock_guard guard(scheduler.lock);
+    if (hand_to_waiting_m(p)) return;
     if (run_queue_empty(p) && scheduler.global_size.load(std::memory_order_relaxed) == 0) {
       put_idle_p(p);
       return;
@@ -308,6 +368,23 @@ void release_p(M& m) {
   }
   run_p(&p, false);
 }
+
+void wait_for_p(M& m) {
+  {
+    std::lock_guard guard(scheduler.lock);
+    if (P* p = take_idle_p()) {
+      attach(m, *p);
+      return;
+    }
+    m.next_idle = nullptr;
+    (scheduler.waiting_m_tail == nullptr ? scheduler.waiting_m_head : scheduler.waiting_m_tail->next_idle) = &m;
+    scheduler.waiting_m_tail = &m;
+    scheduler.waiting_ms.fetch_add(1, std::memory_order_relaxed);
+  }
+  sleep_for_p(m);
+}
+
+bool work_waits() { return scheduler.waiting_ms.load(std::memory_order_relaxed) != 0 || work_anywhere(); }
 
 bool acquire_p(M& m) {
   std::lock_guard guard(scheduler.lock);
@@ -333,7 +410,7 @@ void global_put(Goroutine* const* batch, std::size_t n) {
 
 P* own_p() {
   M* m = stacktide_thread.m;
-  return m == nullptr ? nullptr : m->p;
+  return m == nullptr || stacktide_thread.library_call.load(std::memory_order_relaxed) != 0 ? nullptr : m->p;
 }
 
 void enqueue(Goroutine* g, bool next) {

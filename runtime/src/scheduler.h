@@ -6,6 +6,9 @@
 // at every queue after it said so. Between them, no ready goroutine is left behind.
 // When main has returned, each M rests as soon as its goroutine parks; the next run() finds the Ps idle again.
 //
+// A goroutine that is locked to its thread (lock_os_thread) runs on it alone: an M that dequeues it hands it its P, and the M of a locked goroutine
+// that does not run gives its P away and waits for that.
+//
 // Parking. A runtime call saves the goroutine's context before the implementation runs (morestack.S), so the implementation may put the
 // goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first and touches the
 // goroutine no more afterwards; the thread returns to schedule() through the assembly.
@@ -55,6 +58,9 @@ struct Scheduler {
   Goroutine* global_tail;
   P* idle_p_list;
   M* idle_m_list;
+  M* waiting_m_head;  // threads whose goroutine came back from a library call and needs a P, first come, first served
+  M* waiting_m_tail;
+  std::atomic<std::uint32_t> waiting_ms;
   P* ps;
   std::atomic<bool> stopping;  // main has returned: nothing more is started
   bool running;                // run() is active
@@ -85,6 +91,12 @@ void check_deadlock();
 void wake_one();
 // Gives m's P to another M if there is work for it, else to the idle ones.
 void release_p(M& m);
+// The same for a P that was taken from its M already.
+void give_p(P& p);
+// Waits, on the calling M's thread, until it has a P.
+void wait_for_p(M& m);
+// Is anybody waiting for a P: a goroutine in a queue, or a thread?
+bool work_waits();
 // Takes an idle P for m. False: there is none.
 bool acquire_p(M& m);
 // Finds out what __morestack must save. Once, at start.

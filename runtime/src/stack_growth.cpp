@@ -1,11 +1,14 @@
 #include "stack_growth.h"
 
+#include <errno.h>
 #include <unwind.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "events.h"
 #include "fatal.h"
+#include "library_call.h"
 #include "metadata.h"
 #include "monitor.h"
 #include "scheduler.h"
@@ -19,6 +22,10 @@ extern const char __stop_stacktide_pinned[] __attribute__((weak, visibility("hid
 extern const char stacktide_resume_pc[];
 extern const char stacktide_start_pc[];
 extern const char stacktide_segment_return[];
+extern const char stacktide_library_return[];
+extern const char stacktide_library_return_wide[];
+extern const char stacktide_preempted_pc[];
+extern const std::uint64_t stacktide_xsave_size;
 }
 
 namespace stacktide::runtime {
@@ -213,10 +220,33 @@ void find_code_ranges() {
   pinned_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_pinned), reinterpret_cast<std::uint64_t>(__stop_stacktide_pinned)};
 }
 
-// From __morestack. entry_sp: the address of the return address into the function. Returns 0: go on where g's saved context says; else the stack
-// pointer of a new segment.
+namespace {
+
+// The goroutine was asked to yield: it goes on at the end of the queue, with its vector state, which may hold arguments, from the heap.
+void yield_in_check(Goroutine* g, const void* vectors) {
+  g->own->vector_state = std::malloc(stacktide_xsave_size);
+  if (g->own->vector_state == nullptr) return;
+  std::memcpy(g->own->vector_state, vectors, stacktide_xsave_size);
+  g->pc = reinterpret_cast<std::uint64_t>(stacktide_preempted_pc);
+  begin_park(g, status_runnable, wait_reason_none, nullptr);
+  global_put(&g, 1);
+  wake_one();
+}
+
+}  // namespace
+
+// The goroutine that yielded in a check runs again: its vector state to `out`, on the system stack.
+extern "C" __attribute__((visibility("hidden"))) void stacktide_take_vector_state(Goroutine* g, void* out) {
+  std::memcpy(out, g->own->vector_state, stacktide_xsave_size);
+  std::free(g->own->vector_state);
+  g->own->vector_state = nullptr;
+}
+
+// From __morestack. entry_sp: the address of the return address into the function; vectors: the saved vector state. Returns 0: go on where g's saved
+// context says; else the stack pointer of a new segment. Unless it parked the goroutine.
 extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstack(Goroutine* g, std::uint64_t frame,
-                                                                                   std::uint64_t args, std::uint64_t entry_sp) {
+                                                                                   std::uint64_t args, std::uint64_t entry_sp,
+                                                                                   const void* vectors) {
   const Demand demand{entry_sp + 8, frame, args, words(entry_sp)[0], words(entry_sp)[1]};
   check_canary(g->stack_lo, g->id);
   note_high_water(*g, demand.sp);
@@ -231,6 +261,11 @@ extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstac
     body_sp = link_segment(*g, demand);
   }
   rearm(*g);
+  M& m = *stacktide_thread.m;
+  if (body_sp == 0 && m.preempt.load(std::memory_order_relaxed) != 0) {
+    m.preempt.store(0, std::memory_order_relaxed);
+    yield_in_check(g, vectors);
+  }
   return body_sp;
 }
 
@@ -241,15 +276,19 @@ extern "C" __attribute__((visibility("hidden"))) void stacktide_release_segment(
 }
 
 // The personality of __morestack: an exception that passes a segment boundary releases the segment. By then every frame on it has been
-// unwound; its memory stays, since the unwinder may still read registers saved there.
+// unwound; its memory stays, since the unwinder may still read registers saved there. One that passes a library call ends the call.
 extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code stacktide_personality(int, _Unwind_Action actions, std::uint64_t,
                                                                                             _Unwind_Exception*,
                                                                                             _Unwind_Context* context) {
-  const bool boundary = _Unwind_GetIP(context) == reinterpret_cast<std::uint64_t>(stacktide_segment_return);
-  if (boundary && (actions & _UA_CLEANUP_PHASE) != 0) {
-    Goroutine& g = *stacktide_thread.goroutine;
+  if ((actions & _UA_CLEANUP_PHASE) == 0) return _URC_CONTINUE_UNWIND;
+  Goroutine& g = *stacktide_thread.goroutine;
+  const auto* pc = reinterpret_cast<const char*>(_Unwind_GetIP(context));
+  if (pc == stacktide_segment_return) {
     unlink_segment(g);
     rearm(g);
+  } else if (pc == stacktide_library_return || pc == stacktide_library_return_wide) {
+    g.error_number = errno;
+    leave_library_call();
   }
   return _URC_CONTINUE_UNWIND;
 }

@@ -55,6 +55,9 @@ void* m_main(void* argument) {
   give_signal_stack();
   pthread_sigmask(SIG_SETMASK, &m.start_mask, nullptr);
   stacktide_thread.m = &m;
+  m.thread = &stacktide_thread;
+  asm("movq %%fs:0, %0" : "=r"(m.guard_slot));
+  m.guard_slot += TCB_STACKGUARD / sizeof *m.guard_slot;
   schedule(m);
   return nullptr;
 }

@@ -13,6 +13,7 @@
 namespace stacktide::runtime {
 
 struct P;
+struct ThreadState;
 
 struct alignas(64) M {
   std::uint64_t id;
@@ -24,8 +25,12 @@ struct alignas(64) M {
   std::uint64_t stack_hi;
   std::uint64_t guard_size;
   // Private from here on.
-  M* next_idle;
+  M* next_idle;                      // or next in the queue for a P
   P* next_p;                         // what a waker hands over
+  Goroutine* locked;                 // the only one to run on it, if not null
+  ThreadState* thread;
+  std::uint64_t* guard_slot;         // the stackguard that checks on this thread read
+  std::atomic<std::uint8_t> preempt; // 1: what runs on it shall yield at its next failed check
   std::atomic<std::uint32_t> wakeup; // futex word: 1 when woken
   void* eh_globals;                  // __cxa_get_globals() of this thread
   bool spinning;
@@ -39,10 +44,15 @@ struct ThreadState {
   M* m;
   std::uint32_t calling;  // 1 while a runtime call of the goroutine is in progress: it may park
   std::uint32_t park;     // 1: when the runtime call returns, go to the scheduler
+  // The library call in progress, 0 when there is none, and how many there were (library_call.h).
+  std::atomic<std::uint64_t> library_call;
+  std::atomic<std::uint64_t> sequence;
+  std::atomic<std::uint32_t> retake;  // enum Retake
 };
 static_assert(offsetof(ThreadState, system_sp) == T_SYSTEM_SP && offsetof(ThreadState, goroutine) == T_GOROUTINE);
 static_assert(offsetof(ThreadState, m) == T_M && offsetof(ThreadState, calling) == T_CALLING);
-static_assert(offsetof(ThreadState, park) == T_PARK);
+static_assert(offsetof(ThreadState, park) == T_PARK && offsetof(ThreadState, library_call) == T_LIBRARY_CALL);
+static_assert(offsetof(ThreadState, sequence) == T_SEQUENCE && offsetof(ThreadState, retake) == T_RETAKE);
 
 inline constexpr std::size_t kMaxMs = 4096;
 extern M* all_ms;  // kMaxMs records, reserved; the first `m_count` are in use

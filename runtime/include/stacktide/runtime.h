@@ -134,6 +134,11 @@ std::invoke_result_t<F&> on_system_stack(F&& f) {
   return detail::call_through(detail::stacktide_on_system_stack, f);
 }
 
+// Until as many calls of unlock_os_thread(), this goroutine runs on the thread that it is on now, and nothing else does: for libraries whose state belongs
+// to a thread. Switching to and from it costs a switch of threads.
+inline void lock_os_thread() { detail::stacktide_lock_os_thread(); }
+inline void unlock_os_thread() { detail::stacktide_unlock_os_thread(); }
+
 // A name for this goroutine that the tools show; the first 23 bytes count.
 inline void set_label(std::string_view text) { detail::stacktide_set_label(text.data(), text.size()); }
 

@@ -39,6 +39,8 @@ void stacktide_yield();
 void stacktide_sleep_until(std::int64_t when);
 void stacktide_blocking(function f, void* closure);
 void stacktide_on_system_stack(function f, void* closure);
+void stacktide_lock_os_thread();
+void stacktide_unlock_os_thread();
 void stacktide_set_label(const char* text, std::size_t length);
 void stacktide_stack_info(stack_numbers* out);
 std::uint64_t stacktide_shrink_stacks();

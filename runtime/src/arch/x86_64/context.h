@@ -12,6 +12,7 @@
 #define G_BP 64
 #define G_RESULT 216
 #define G_RESULT_OK 224
+#define G_ERROR_NUMBER 240
 
 // ThreadState, in the thread's static TLS block
 #define T_SYSTEM_SP 0
@@ -19,6 +20,9 @@
 #define T_M 16
 #define T_CALLING 24
 #define T_PARK 28
+#define T_LIBRARY_CALL 32
+#define T_SEQUENCE 40
+#define T_RETAKE 48
 
 // Where glibc's thread control block keeps the stackguard of split stacks (tcbhead_t.__private_ss).
 #define TCB_STACKGUARD 0x70

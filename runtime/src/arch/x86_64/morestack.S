@@ -105,6 +105,42 @@
     movq stacktide_thread@gottpoff(%rip), \reg
 .endm
 
+// Room on the system stack for the vector state; its header cleared, as XSAVE wants it. Clobbers rdx.
+.macro VECTOR_AREA
+    subq stacktide_xsave_size(%rip), %rsp
+    andq $-64, %rsp
+    xorl %edx, %edx
+    .irp at, 512, 520, 528, 536, 544, 552, 560, 568
+    movq %rdx, \at(%rsp)
+    .endr
+.endm
+
+// A library call (r11: target) begins: rsp is on the system stack, rbx holds the goroutine's. Publishes the call, so that the monitor can tell whether it lasts
+// (library_call.h), and brings errno along. Keeps all that may hold arguments. In: r10, the thread's state. Clobbers r10.
+.macro ENTER_LIBRARY
+    incq %fs:T_SEQUENCE(%r10)
+    movq %r11, %fs:T_LIBRARY_CALL(%r10)
+    movq %fs:T_GOROUTINE(%r10), %r10
+    movq %rbx, G_SP(%r10)
+    pushq %rax
+    movl G_ERROR_NUMBER(%r10), %eax
+    movq stacktide_errno_offset(%rip), %r10
+    movl %eax, %fs:(%r10)
+    popq %rax
+.endm
+
+// It has returned. Keeps what a function may return. Goes to .Llost_p if the monitor may have taken the P.
+.macro LEAVE_LIBRARY
+    movq stacktide_errno_offset(%rip), %r10
+    movl %fs:(%r10), %r10d
+    THREAD_STATE %rcx
+    movq %fs:T_GOROUTINE(%rcx), %r11
+    movl %r10d, G_ERROR_NUMBER(%r11)
+    movq $0, %fs:T_LIBRARY_CALL(%rcx)
+    cmpl $0, %fs:T_RETAKE(%rcx)
+    jne .Llost_p
+.endm
+
     .globl __morestack
     .type __morestack, @function
 __morestack:
@@ -149,17 +185,7 @@ __morestack:
     CFA_IS_SAVED_BP_PLUS_16
     movq %fs:T_SYSTEM_SP(%rbx), %rsp
     // Vector registers may hold arguments. XSAVEC skips what is not in use.
-    subq stacktide_xsave_size(%rip), %rsp
-    andq $-64, %rsp
-    xorl %edx, %edx
-    movq %rdx, 512(%rsp)
-    movq %rdx, 520(%rsp)
-    movq %rdx, 528(%rsp)
-    movq %rdx, 536(%rsp)
-    movq %rdx, 544(%rsp)
-    movq %rdx, 552(%rsp)
-    movq %rdx, 560(%rsp)
-    movq %rdx, 568(%rsp)
+    VECTOR_AREA
     movl stacktide_xsave_mask(%rip), %eax
     cmpl $0, stacktide_xsave_compact(%rip)
     je 1f
@@ -170,8 +196,13 @@ __morestack:
     movq %r10, %rsi
     movq %r11, %rdx
     leaq 8(%rbp), %rcx
+    movq %rsp, %r8
     call stacktide_newstack
+    // It was asked to yield: the goroutine belongs to somebody else from here on.
+    cmpl $0, %fs:T_PARK(%rbx)
+    jne .Lyield
     movq %rax, %r14
+.Lvectors_back:
     movl stacktide_xsave_mask(%rip), %eax
     xorl %edx, %edx
     xrstor (%rsp)
@@ -297,7 +328,13 @@ stacktide_call_on_system_stack:
     .cfi_def_cfa_register %rbx
     THREAD_STATE %r10
     movq %fs:T_SYSTEM_SP(%r10), %rsp
+    ENTER_LIBRARY
     call *%r11
+    .globl stacktide_library_return
+    .hidden stacktide_library_return
+stacktide_library_return:
+    LEAVE_LIBRARY
+.Lback_from_library:
     movq %rbx, %rsp
     .cfi_def_cfa_register %rsp
     popq %rbx
@@ -305,6 +342,29 @@ stacktide_call_on_system_stack:
     .cfi_restore %rbx
     ret
 5:  jmp *%r11
+
+    // The monitor gave this thread's P to others, or is about to. Waits for one in place: the thread is the goroutine's anyway, and results in
+    // x87 and vector registers need not be kept where they might move. rsp: anywhere on the system stack.
+.Llost_p:
+    .cfi_def_cfa %rbx, 16
+    .cfi_offset %rbx, -16
+    movq %fs:T_SYSTEM_SP(%rcx), %rsp
+    pushq %rax
+    pushq %rdx
+    VECTOR_AREA
+    movl stacktide_xsave_mask(%rip), %eax
+    orl $1, %eax
+    xsave (%rsp)
+    call stacktide_regain_p
+    movl stacktide_xsave_mask(%rip), %eax
+    orl $1, %eax
+    xorl %edx, %edx
+    xrstor (%rsp)
+    THREAD_STATE %rcx
+    movq %fs:T_SYSTEM_SP(%rcx), %rsp
+    movq -8(%rsp), %rax
+    movq -16(%rsp), %rdx
+    jmp .Lback_from_library
 
     // The same for a callee that may take stack arguments: copies what may be there, up to WIDE_ARGUMENTS bytes or the end of the stack.
     CFI_ENTRY
@@ -326,6 +386,7 @@ stacktide_call_on_system_stack_wide:
     pushq %rcx
     movq %fs:T_GOROUTINE(%r10), %rcx
     movq G_STACK_HI(%rcx), %rcx
+    ENTER_LIBRARY
     movq %rsp, %r10
     leaq 16(%rbx), %rsi
     subq %rsi, %rcx
@@ -341,12 +402,25 @@ stacktide_call_on_system_stack_wide:
     movq 8(%r10), %rsi
     movq 16(%r10), %rdi
     call *%r11
-    movq %rbx, %rsp
-    .cfi_def_cfa_register %rsp
-    popq %rbx
-    .cfi_def_cfa_offset 8
-    .cfi_restore %rbx
+    .globl stacktide_library_return_wide
+    .hidden stacktide_library_return_wide
+stacktide_library_return_wide:
+    LEAVE_LIBRARY
+    jmp .Lback_from_library
+
+    // errno of a goroutine lies in its record, since the goroutine may go on on another thread and compilers keep the address.
+    CFI_ENTRY
+    .p2align 4
+    .globl stacktide_errno_location
+stacktide_errno_location:
+    cmpq %fs:TCB_STACKGUARD, %rsp
+    IN_ARENA %rax
+    jae 7f
+    THREAD_STATE %rax
+    movq %fs:T_GOROUTINE(%rax), %rax
+    addq $G_ERROR_NUMBER, %rax
     ret
+7:  jmp *__errno_location@GOTPCREL(%rip)
 
     // A call into the runtime (r11: implementation) on the system stack, with the goroutine's context saved first, so that the
     // implementation may hand the goroutine to anyone at once. If it asked to park, this thread goes back to its scheduler and the goroutine comes
@@ -376,11 +450,39 @@ stacktide_runtime_call:
     .cfi_def_cfa %rsp, 56
     RETURN_WITH_SAVED_REGISTERS
     // rsp is the system stack as gogo left it: the goroutine belongs to somebody else from here on.
+.Lyield:
+    movq %fs:T_SYSTEM_SP(%rbx), %rsp
 .Lto_scheduler:
     .cfi_def_cfa %rsp, 64
     movl $0, %fs:T_PARK(%rbx)
     movq %fs:T_SYSTEM_SP(%rbx), %rsp
     jmp .Lback_in_scheduler
+
+    // Where the saved pc of a goroutine points that yielded in a failed check: rbp is its saved one, its registers lie below it as __morestack pushed
+    // them, its vector state is in the heap. On as if newstack had returned.
+    .cfi_def_cfa %rbp, 16
+    .cfi_offset %rip, -8
+    .cfi_offset %rbp, -16
+    .cfi_offset %rbx, -96
+    .cfi_offset %r12, -104
+    .cfi_offset %r13, -112
+    .cfi_offset %r14, -120
+    .cfi_offset %r15, -128
+    nop
+    .globl stacktide_preempted_pc
+    .hidden stacktide_preempted_pc
+stacktide_preempted_pc:
+.Lpreempted:
+    THREAD_STATE %rbx
+    movq %fs:T_GOROUTINE(%rbx), %r12
+    movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    subq stacktide_xsave_size(%rip), %rsp
+    andq $-64, %rsp
+    movq %r12, %rdi
+    movq %rsp, %rsi
+    call stacktide_take_vector_state
+    xorl %r14d, %r14d
+    jmp .Lvectors_back
     .cfi_endproc
     .size __morestack, . - __morestack
 
@@ -424,10 +526,24 @@ stacktide_gogo:
     movq %rax, %fs:TCB_STACKGUARD
     movq G_RESULT(%rdi), %rax
     movq G_RESULT_OK(%rdi), %rdx
+    leaq .Lpreempted(%rip), %rcx
+    cmpq %rcx, G_PC(%rdi)
+    je 8f
     .cfi_remember_state
     movq G_SP(%rdi), %rsp
     .cfi_def_cfa_offset 56
     jmp *G_PC(%rdi)
+    .cfi_restore_state
+8:  .cfi_remember_state
+    movq G_BP(%rdi), %rbp
+    movq G_SP(%rdi), %rsp
+    .cfi_def_cfa %rbp, 16
+    .cfi_offset %rbx, -96
+    .cfi_offset %r12, -104
+    .cfi_offset %r13, -112
+    .cfi_offset %r14, -120
+    .cfi_offset %r15, -128
+    jmp .Lpreempted
 .Lback_in_scheduler:
     .cfi_restore_state
     addq $8, %rsp
@@ -458,12 +574,14 @@ stacktide_start_pc:
     .size stacktide_goroutine_start, . - stacktide_goroutine_start
 
     // void stacktide_with_context(Goroutine*, void (*f)(void*), void* arg): calls f(arg) so that an unwinder running in it sees the parked
-    // goroutine's frames as its callers. Only for a goroutine whose saved pc is stacktide_resume_pc.
+    // goroutine's frames as its callers. Only for a goroutine whose saved pc is stacktide_resume_pc; stacktide_with_preempted for one at
+    // stacktide_preempted_pc. Neither: nothing is known about its registers.
+.macro WITH_CONTEXT name, rbp, rbx, r12, r13, r14, r15, cfa:vararg
     .p2align 4
-    .globl stacktide_with_context
-    .hidden stacktide_with_context
-    .type stacktide_with_context, @function
-stacktide_with_context:
+    .globl \name
+    .hidden \name
+    .type \name, @function
+\name:
     .cfi_startproc
     pushq %r12
     .cfi_def_cfa_offset 16
@@ -471,13 +589,13 @@ stacktide_with_context:
     movq %rdi, %r12
     movq %rdx, %rdi
     .cfi_remember_state
-    CFA_IS_SAVED_SP_PLUS_56
-    .cfi_offset %rbp, -16
-    .cfi_offset %rbx, -24
-    .cfi_offset %r12, -32
-    .cfi_offset %r13, -40
-    .cfi_offset %r14, -48
-    .cfi_offset %r15, -56
+    \cfa
+    .cfi_offset %rbp, \rbp
+    .cfi_offset %rbx, \rbx
+    .cfi_offset %r12, \r12
+    .cfi_offset %r13, \r13
+    .cfi_offset %r14, \r14
+    .cfi_offset %r15, \r15
     call *%rsi
     .cfi_restore_state
     popq %r12
@@ -485,7 +603,10 @@ stacktide_with_context:
     .cfi_restore %r12
     ret
     .cfi_endproc
-    .size stacktide_with_context, . - stacktide_with_context
+    .size \name, . - \name
+.endm
+    WITH_CONTEXT stacktide_with_context, -16, -24, -32, -40, -48, -56, CFA_IS_SAVED_SP_PLUS_56
+    WITH_CONTEXT stacktide_with_preempted, -16, -96, -104, -112, -120, -128, CFA_IS_SAVED_BP_PLUS_16
 
     // The address of the personality routine, for position-independent CFI.
     .section .data.rel.local.DW.ref.stacktide_personality, "awG", @progbits, DW.ref.stacktide_personality, comdat
