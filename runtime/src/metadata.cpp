@@ -9,6 +9,7 @@
 
 #include "events.h"
 #include "goroutine.h"
+#include "hot_splits.h"
 #include "processor.h"
 #include "scheduler.h"
 #include "stacktide/abi.h"
@@ -26,6 +27,7 @@ using type_scheduler = Scheduler;
 using type_slab = Slab;
 using type_event = Event;
 using type_event_ring = EventRing;
+using type_hot_split = HotSplit;
 
 // M is published with its private part too; offsetof on these (standard layout but for atomics) is what GCC supports.
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
@@ -231,6 +233,7 @@ void publish_descriptor() {
   set_root(root_version, version_text, sizeof kVersion - 1);
   set_root(root_scheduler, &scheduler, 1);
   set_root(root_goroutine_slabs, &slab_table.slabs, 0);
+  set_root(root_hot_splits, hot_splits, kHotSplits);
 }
 
 void publish_slabs(std::uint64_t count) { set_root(root_goroutine_slabs, &slab_table.slabs, count); }

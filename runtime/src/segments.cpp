@@ -6,6 +6,7 @@
 
 #include "events.h"
 #include "fatal.h"
+#include "hot_splits.h"
 #include "scheduler.h"
 #include "stack.h"
 #include "stack_growth.h"
@@ -48,7 +49,8 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   const std::uint64_t size = std::bit_ceil(need);
   if (total_size(g) + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
   Segment* segment = g.own->spare;
-  if (segment != nullptr && segment->hi - segment->lo >= size) {
+  const bool reuse = segment != nullptr && segment->hi - segment->lo >= size;
+  if (reuse) {
     g.own->spare = segment->previous;
     // The function that crossed last crosses again: a loop over the boundary.
     if (segment->pc == demand.pc) ++g.hot_splits;
@@ -75,6 +77,7 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
     g.sp = body_sp;
   }
   ++g.links;
+  count_split(demand.pc, demand.caller, demand.frame + demand.args, !reuse);
   const std::int64_t end = clock_now();
   record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0,
                 clamp32(static_cast<std::uint64_t>(end - start)), event_kind_link, 0},

@@ -16,6 +16,7 @@
 
 #include "events.h"
 #include "goroutine.h"
+#include "hot_splits.h"
 #include "processor.h"
 #include "scheduler.h"
 #include "stacktide/abi.h"
@@ -34,6 +35,7 @@ using type_scheduler = stacktide::runtime::Scheduler;
 using type_slab = stacktide::runtime::Slab;
 using type_event = stacktide::runtime::Event;
 using type_event_ring = stacktide::runtime::EventRing;
+using type_hot_split = stacktide::runtime::HotSplit;
 
 std::vector<char> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

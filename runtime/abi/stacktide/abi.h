@@ -131,7 +131,7 @@ typedef struct {
 /* ---- Vocabulary ------------------------------------------------------------------------------------------------------
  * F(type, field, kind). Sizes are bytes, times nanoseconds of CLOCK_MONOTONIC, addresses the target's own. */
 
-#define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring)
+#define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring) T(hot_split)
 
 /* stack_*: extents of the current (newest) segment. stackguard0: the guard, or a sentinel. stackguard: the true guard.
  * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
@@ -258,9 +258,20 @@ typedef struct {
   F(event_ring, capacity, UNSIGNED)                                                                                         \
   F(event_ring, count, UNSIGNED)
 
+/* A boundary that calls crossed from one segment to another. pc: return address in the function that needed room, caller: that in its caller.
+ * count: links; allocated: those of them that had to allocate a segment; bytes: most that the function asked for, frame and stack arguments. A record
+ * with pc 0 is free, but with a count it stands for all boundaries that found no place. */
+#define STACKTIDE_FIELDS_hot_split(F)                                                                                       \
+  F(hot_split, pc, ADDRESS)                                                                                                 \
+  F(hot_split, caller, ADDRESS)                                                                                             \
+  F(hot_split, count, UNSIGNED)                                                                                             \
+  F(hot_split, allocated, UNSIGNED)                                                                                         \
+  F(hot_split, bytes, UNSIGNED)
+
 #define STACKTIDE_FIELDS(F)                                                                                                 \
   STACKTIDE_FIELDS_goroutine(F) STACKTIDE_FIELDS_segment(F) STACKTIDE_FIELDS_m(F) STACKTIDE_FIELDS_p(F)                     \
-  STACKTIDE_FIELDS_scheduler(F) STACKTIDE_FIELDS_slab(F) STACKTIDE_FIELDS_event(F) STACKTIDE_FIELDS_event_ring(F)
+  STACKTIDE_FIELDS_scheduler(F) STACKTIDE_FIELDS_slab(F) STACKTIDE_FIELDS_event(F) STACKTIDE_FIELDS_event_ring(F)        \
+  STACKTIDE_FIELDS_hot_split(F)
 
 /* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers. */
 #define STACKTIDE_ENUMS(E)                                                                                                  \
@@ -317,7 +328,7 @@ typedef struct {
 
 /* R(name, type). runtime_version is text. */
 #define STACKTIDE_ROOTS(R)                                                                                                  \
-  R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring)
+  R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring) R(hot_splits, hot_split)
 #define STACKTIDE_ROOT_VERSION "runtime_version"
 
 #endif
