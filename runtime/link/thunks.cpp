@@ -19,6 +19,7 @@ std::string thunk_assembly(const Calls& calls) {
     const std::string thunk = "__wrap_" + symbol;
     text += "\t.globl " + thunk + "\n\t.type " + thunk + ", @function\n\t.p2align 4\n" + thunk + ":\n\t.cfi_startproc\n";
     text += "\tmovq __real_" + symbol + "@GOTPCREL(%rip), %r11\n";
+    if (!narrow) text += "\tmovl $1024, %r10d\n";
     text += narrow ? "\tjmp stacktide_call_on_system_stack\n" : "\tjmp stacktide_call_on_system_stack_wide\n";
     text += "\t.cfi_endproc\n\t.size " + thunk + ", .-" + thunk + "\n";
   }

@@ -38,7 +38,7 @@ inline constexpr std::uint64_t kStackBig = k_stack_big;
 inline constexpr std::uint64_t kCanary = static_cast<std::uint64_t>(k_canary);
 
 // Below a small frame that passed its check: a call's return address (8), then the deepest of: __morestack (its caller's return address and 15
-// registers: 128), a runtime call (return address of a tail and 56), a library call (16); a leaf's red zone (128); the canary (8).
+// registers: 128), a runtime call (return address of a tail and 56), a library call (24); a leaf's red zone (128); the canary (8).
 // Three levels of unchecked assembly never nest, so twice the largest is more than enough.
 inline constexpr std::uint64_t kCheckBudget = 8 + 2 * 128 + 128 + 8;
 static_assert(kStackGuard >= kStackSmall + kCheckBudget, "StackGuard must hold a small frame and the slow path below it");

@@ -366,19 +366,21 @@ stacktide_library_return:
     movq -16(%rsp), %rdx
     jmp .Lback_from_library
 
-    // The same for a callee that may take stack arguments: copies what may be there, up to WIDE_ARGUMENTS bytes or the end of the stack.
+    // The same for a callee that may take stack arguments, at most r10d bytes of them (a multiple of 8): copies what may be there, as far as the
+    // end of the segment. They lie in the caller's frame, so whoever makes the thunk knows a bound (link/arguments.h).
     CFI_ENTRY
     .p2align 4
     .globl stacktide_call_on_system_stack_wide
     .hidden stacktide_call_on_system_stack_wide
 stacktide_call_on_system_stack_wide:
-    IN_ARENA %r10
-    jae 5b
     pushq %rbx
     .cfi_def_cfa_offset 16
     .cfi_offset %rbx, -16
+    IN_ARENA %rbx
+    jae 6f
     movq %rsp, %rbx
     .cfi_def_cfa_register %rbx
+    pushq %r10
     THREAD_STATE %r10
     movq %fs:T_SYSTEM_SP(%r10), %rsp
     pushq %rdi
@@ -390,10 +392,9 @@ stacktide_call_on_system_stack_wide:
     movq %rsp, %r10
     leaq 16(%rbx), %rsi
     subq %rsi, %rcx
-    cmpq $WIDE_ARGUMENTS, %rcx
-    jbe 6f
-    movl $WIDE_ARGUMENTS, %ecx
-6:  subq %rcx, %rsp
+    cmpq -8(%rbx), %rcx
+    cmovaq -8(%rbx), %rcx
+    subq %rcx, %rsp
     andq $-64, %rsp
     movq %rsp, %rdi
     shrq $3, %rcx
@@ -407,6 +408,11 @@ stacktide_call_on_system_stack_wide:
 stacktide_library_return_wide:
     LEAVE_LIBRARY
     jmp .Lback_from_library
+    .cfi_def_cfa %rsp, 16
+6:  popq %rbx
+    .cfi_def_cfa_offset 8
+    .cfi_restore %rbx
+    jmp *%r11
 
     // errno of a goroutine lies in its record, since the goroutine may go on on another thread and compilers keep the address.
     CFI_ENTRY
