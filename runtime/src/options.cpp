@@ -2,10 +2,12 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "fatal.h"
 
@@ -77,6 +79,13 @@ Options read_options() {
   if (const char* value = std::getenv("STACKTIDE_STRESS"); value != nullptr && *value != 0) {
     if (std::strcmp(value, "move") != 0) refuse("STACKTIDE_STRESS", value, "move");
     options.stress_move = true;
+  }
+  if (const char* value = std::getenv("STACKTIDE_TRACEBACK"); value != nullptr && *value != 0) {
+    // In the order of TracebackLevel.
+    constexpr const char* kLevels[] = {"none", "single", "all", "system"};
+    const auto* level = std::find_if(std::begin(kLevels), std::end(kLevels), [&](const char* word) { return std::strcmp(value, word) == 0; });
+    if (level == std::end(kLevels)) refuse("STACKTIDE_TRACEBACK", value, "none, single, all or system");
+    options.traceback = static_cast<TracebackLevel>(level - std::begin(kLevels));
   }
   return options;
 }

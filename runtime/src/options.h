@@ -1,9 +1,10 @@
-// What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _EVENTS. Read once, by run().
+// What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _EVENTS, _TRACEBACK. Read once, by run().
 #pragma once
 
 #include <cstdint>
 
 #include "goroutine.h"
+#include "traceback.h"
 
 namespace stacktide::runtime {
 
@@ -16,6 +17,7 @@ struct Options {
   bool shrink = true;                // STACKTIDE_SHRINK=off: only shrink_stacks() shrinks
   bool stress_move = false;          // STACKTIDE_STRESS=move: each check moves the stack, the old one is poisoned
   std::uint32_t events = 4096;       // STACKTIDE_EVENTS: records per event ring, a power of two
+  TracebackLevel traceback = TracebackLevel::single;  // STACKTIDE_TRACEBACK: none, single, all, system: what an error shows
 };
 
 // The options of this process. A value that makes no sense ends it, naming variable and value.

@@ -17,6 +17,7 @@
 #include "stack_growth.h"
 #include "stacktide/detail/entries.h"
 #include "timers.h"
+#include "traceback.h"
 
 // Defined by stacktide-link beside the thunks it makes.
 extern "C" [[gnu::weak]] const int stacktide_linked;
@@ -56,6 +57,7 @@ std::uint64_t caller_pc() {
 
 void start_runtime() {
   const Options options = read_options();
+  prepare_tracebacks(options.traceback);
   publish_descriptor();
   scheduler.max_procs = options.max_procs;
   scheduler.policy = options.policy;

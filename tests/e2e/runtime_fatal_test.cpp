@@ -2,6 +2,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ constexpr int kAborted = 128 + 6;
 constexpr const char* kLevels[] = {"O0", "O2"};
 
 Output end_of(const std::string& level, const std::string& how, std::vector<std::string> env = {}) {
-  env.push_back("STACKTIDE_MAXPROCS=2");
+  const auto is_procs = [](const std::string& setting) { return setting.starts_with("STACKTIDE_MAXPROCS="); };
+  if (std::ranges::none_of(env, is_procs)) env.push_back("STACKTIDE_MAXPROCS=2");
   return run({test_program("rt_fatal_" + level), how}, kTimeout, {.env = std::move(env), .folder = {}, .core = false});
 }
 
@@ -94,6 +96,80 @@ TEST_CASE("a deadlock shows where every goroutine waits") {
   }
 }
 
+namespace {
+
+// The text with each path before a file's name left out.
+std::string without_folders(const std::string& text) {
+  std::string out;
+  for (const std::string& line : lines_of(text)) {
+    const std::size_t slash = line.starts_with('\t') ? line.rfind('/') : std::string::npos;
+    out += slash == std::string::npos ? line : "\t" + line.substr(slash + 1);
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a header says how many minutes a goroutine waits, and its end who created it") {
+  const Output output = end_of("O0", "deadlock_for_minutes");
+  CHECK(output.exit_code == kAborted);
+  CHECK(without_folders(output.err) == R"(fatal error: all goroutines are asleep - deadlock!
+
+goroutine 1 [chan send (nil chan)]:
+stacktide::channel<int>::send(int)
+	channel.h:40
+deadlock_for_minutes
+	rt_fatal.cpp:41
+
+goroutine 2 [chan receive, 5 minutes]:
+stacktide::channel<int>::recv()
+	channel.h:43
+operator()
+	rt_fatal.cpp:38
+created by deadlock_for_minutes in goroutine 1
+	rt_fatal.cpp:38
+)");
+  CHECK(end_of("O2", "deadlock_for_minutes").err.find("\ngoroutine 2 [chan receive, 5 minutes]:\n") != std::string::npos);
+}
+
+TEST_CASE("STACKTIDE_TRACEBACK says how much an error shows") {
+  const auto text = [](const char* traceback) {
+    return without_folders(
+        end_of("O0", "fail_with_others", {std::string("STACKTIDE_TRACEBACK=") + traceback, "STACKTIDE_MAXPROCS=1"}).err);
+  };
+  const std::string none = "fatal error: close of closed channel\n";
+  const std::string single = none + R"(
+goroutine 1 [running]:
+stacktide::channel<int>::close()
+	channel.h:61
+fail_with_others
+	rt_fatal.cpp:51
+)";
+  const std::string all = single + R"(
+goroutine 2 [runnable]:
+stacktide::channel<int>::recv()
+	channel.h:43
+operator()
+	rt_fatal.cpp:47
+created by fail_with_others in goroutine 1
+	rt_fatal.cpp:47
+
+goroutine 3 [runnable]:
+stacktide::detail::closure<(anonymous namespace)::fail_with_others()::{lambda()#2}>::start(void*)
+	runtime.h:33
+created by fail_with_others in goroutine 1
+	rt_fatal.cpp:49
+)";
+  CHECK(text("none") == none);
+  CHECK(text("single") == single);
+  CHECK(text("") == single);
+  CHECK(text("all") == all);
+  const std::string system = text("system");
+  CHECK(system.find("\nstacktide::runtime::fatal(char const*)\n\tfatal.cpp:") != std::string::npos);
+  CHECK(system.find("\nstacktide_goroutine_start\n") != std::string::npos);
+}
+
 TEST_CASE("a deadlock is noticed after the last timer and the last blocking call, too") {
   const Output output = end_of("O2", "deadlock_after_sleep");
   INFO(output.err);
@@ -117,6 +193,10 @@ TEST_CASE("a stack that reaches its limit ends the program, whether it is copied
       CHECK(lines[2] == "fatal error: stack overflow");
       CHECK(lines[4] == "goroutine 1 [running]:");
       CHECK(has_frame(output, "recurse_for_ever"));
+      // 50 frames, how many were left out, and the 50 outermost.
+      CHECK(output.err.find(" frames elided...\nrecurse_for_ever\n") != std::string::npos);
+      // At -O2 it ends in a jump.
+      if (level == kLevels[0]) CHECK(has_frame(output, "stack_limit"));
     }
   }
 }
@@ -147,6 +227,7 @@ TEST_CASE("an option that makes no sense is named with its value") {
       {"STACKTIDE_MAXSTACK=-1", "fatal error: STACKTIDE_MAXSTACK=-1: wants a power of two from 2048 to 1G, such as 64K\n"},
       {"STACKTIDE_SHRINK=no", "fatal error: STACKTIDE_SHRINK=no: wants on or off\n"},
       {"STACKTIDE_STRESS=yes", "fatal error: STACKTIDE_STRESS=yes: wants move\n"},
+      {"STACKTIDE_TRACEBACK=much", "fatal error: STACKTIDE_TRACEBACK=much: wants none, single, all or system\n"},
       {"STACKTIDE_EVENTS=17", "fatal error: STACKTIDE_EVENTS=17: wants a power of two from 16 to 16M\n"},
   };
   for (const auto& c : cases) {

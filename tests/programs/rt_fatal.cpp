@@ -1,9 +1,25 @@
 // Ends in one of the runtime's fatal paths, named on the command line.
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
 
 #include "rt_support.h"
+
+namespace {
+std::atomic<long> clock_ahead = 0;  // seconds
+}
+
+// The runtime's clock too: a test cannot wait for minutes.
+extern "C" int clock_gettime(clockid_t id, timespec* out) noexcept {
+  const long result = syscall(SYS_clock_gettime, id, out);
+  out->tv_sec += clock_ahead.load();
+  return static_cast<int>(result);
+}
 
 namespace {
 
@@ -15,6 +31,24 @@ void deadlock() {
   stacktide::wait_group also_never;
   also_never.add(1);
   also_never.wait();
+}
+
+void deadlock_for_minutes() {
+  auto never = channel<int>::make();
+  stacktide::go([never]() mutable { never.recv(); });
+  stacktide::yield();
+  clock_ahead = 5 * 60 + 59;
+  channel<int>().send(1);
+}
+
+// One waits, one has not begun, and the one that made both fails.
+void fail_with_others() {
+  auto never = channel<int>::make();
+  stacktide::go([never]() mutable { never.recv(); });
+  stacktide::yield();
+  stacktide::go([never]() mutable { never.recv(); });
+  never.close();
+  never.close();
 }
 
 // The last one to wake sleeps before it falls asleep for good.
@@ -67,6 +101,8 @@ void uncaught() { throw std::runtime_error("nobody catches this"); }
 
 constexpr rt::Test kTests[] = {{"deadlock", deadlock},
                                {"deadlock_after_sleep", deadlock_after_sleep},
+                               {"deadlock_for_minutes", deadlock_for_minutes},
+                               {"fail_with_others", fail_with_others},
                                {"send_on_closed", send_on_closed},
                                {"close_closed", close_closed},
                                {"close_nil", close_nil},
