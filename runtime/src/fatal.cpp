@@ -38,6 +38,12 @@ void fatal(const char* text) {
   trace_and_end();
 }
 
+void panic(const char* text) {
+  say("panic: %s\n", text);
+  say_current(open_symbols());
+  std::abort();
+}
+
 void fatal_deadlock() {
   begin_report(SIGABRT);
   scheduler.stopping.store(true, std::memory_order_relaxed);

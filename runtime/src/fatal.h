@@ -9,6 +9,8 @@ struct Goroutine;
 
 // "fatal error: TEXT", the current goroutine's traceback, abort.
 [[noreturn]] void fatal(const char* text);
+// "panic: TEXT", and so on: what Go says when the program misuses something. Here it cannot be recovered from.
+[[noreturn]] void panic(const char* text);
 // Go's words, all goroutines, abort.
 [[noreturn]] void fatal_deadlock();
 // "runtime: goroutine stack exceeds N-byte limit", "fatal error: stack overflow", its traceback, abort.

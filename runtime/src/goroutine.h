@@ -12,6 +12,8 @@
 
 #include "arch/x86_64/context.h"
 #include "stacktide/abi.h"
+#include "timers.h"
+#include "wait_queue.h"
 
 namespace stacktide::runtime {
 
@@ -20,6 +22,7 @@ enum Enumerators : std::uint8_t { STACKTIDE_ENUMS(STACKTIDE_ENUMERATOR) };
 #undef STACKTIDE_ENUMERATOR
 
 struct M;
+struct Select;
 
 // An older segment of a chain. Allocated with malloc, kept as `spare` with its stretch of stack.
 struct Segment {
@@ -38,6 +41,9 @@ struct Private {
   void* vector_state;         // of a goroutine that yielded in a failed check; from the heap
   M* locked_m;                // the thread that lock_os_thread() chose
   std::uint32_t locks;        // how often it was called
+  Waiter waiter;              // of a wait for one thing
+  Timer timer;                // of a sleep
+  Select* select;             // while it waits for one of several things
 };
 
 struct alignas(64) Goroutine {
@@ -70,7 +76,7 @@ struct alignas(64) Goroutine {
   std::uint64_t bytes_copied;
   std::uint64_t pinned_pc;
   char label[24];
-  Goroutine* next;  // in a run queue, a wait queue or the free list: a goroutine is in at most one
+  Goroutine* next;  // in a run queue or the free list: a goroutine is in at most one
   // Private from here on.
   std::uint64_t result;     // what the runtime call that parked returns
   std::uint64_t result_ok;  // and its second value

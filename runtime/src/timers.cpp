@@ -1,7 +1,8 @@
 #include "timers.h"
 
-#include <algorithm>
+#include <limits>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "monitor.h"
@@ -10,18 +11,71 @@
 namespace stacktide::runtime {
 namespace {
 
-struct Sleeper {
+struct Entry {
   std::int64_t when;
   std::uint64_t order;  // first come, first served among equals
-  Goroutine* g;
-  bool operator<(const Sleeper& other) const { return when != other.when ? when > other.when : order > other.order; }
+  Timer* timer;
+  bool before(const Entry& other) const { return when != other.when ? when < other.when : order < other.order; }
 };
+
+// Binary, earliest first. Entry i is due no later than entries 2i + 1 and 2i + 2, and its timer's place is i + 1.
+class Heap {
+ public:
+  bool empty() const { return entries_.empty(); }
+  const Entry& first() const { return entries_.front(); }
+
+  void add(const Entry& entry) {
+    entries_.push_back(entry);
+    place(entries_.size() - 1, entry);
+    up(entries_.size() - 1);
+  }
+  void remove(Timer& timer) {
+    const std::size_t i = timer.place - 1;
+    timer.place = 0;
+    const Entry last = entries_.back();
+    entries_.pop_back();
+    if (i == entries_.size()) return;
+    place(i, last);
+    up(i);
+    down(last.timer->place - 1);
+  }
+
+ private:
+  void place(std::size_t i, const Entry& entry) {
+    entries_[i] = entry;
+    entry.timer->place = i + 1;
+  }
+  void exchange(std::size_t i, std::size_t j) {
+    const Entry entry = entries_[i];
+    place(i, entries_[j]);
+    place(j, entry);
+  }
+  void up(std::size_t i) {
+    for (; i != 0 && entries_[i].before(entries_[(i - 1) / 2]); i = (i - 1) / 2) exchange(i, (i - 1) / 2);
+  }
+  void down(std::size_t i) {
+    for (;;) {
+      std::size_t least = i;
+      for (const std::size_t child : {2 * i + 1, 2 * i + 2}) {
+        if (child < entries_.size() && entries_[child].before(entries_[least])) least = child;
+      }
+      if (least == i) return;
+      exchange(i, least);
+      i = least;
+    }
+  }
+
+  std::vector<Entry> entries_;
+};
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 // Lives as long as the process: threads may still use it while main returns.
 struct Timers {
   std::mutex lock;  // leaf
-  std::vector<Sleeper> sleepers;  // a heap, earliest first
+  Heap heap;
   std::uint64_t order = 0;
+  std::int64_t awake_by = 0;  // when the monitor looks again at the latest; it need not be woken for what is due after that
 };
 
 Timers& timers() {
@@ -29,25 +83,42 @@ Timers& timers() {
   return *instance;
 }
 
+// Under the lock, of a timer that was taken out: does it end its goroutine's wait? If not, the goroutine may free it from now on.
+bool decides(Timer& timer) { return timer.decided == nullptr || !timer.decided->exchange(true, std::memory_order_acq_rel); }
+
 }  // namespace
 
-void wake_at(Goroutine* g, std::int64_t when) {
+void add_timer(Timer& timer, std::int64_t when) {
   Timers& self = timers();
-  bool earliest = false;
+  bool wake = false;
   {
     std::lock_guard guard(self.lock);
     scheduler.timers.fetch_add(1, std::memory_order_seq_cst);
-    earliest = self.sleepers.empty() || when < self.sleepers.front().when;
-    self.sleepers.push_back({when, self.order++, g});
-    std::push_heap(self.sleepers.begin(), self.sleepers.end());
+    self.heap.add({when, self.order++, &timer});
+    wake = when < self.awake_by;
+    if (wake) self.awake_by = when;
   }
-  if (earliest) wake_monitor();
+  if (wake) wake_monitor();
+}
+
+void cancel_timer(Timer& timer) {
+  Timers& self = timers();
+  std::lock_guard guard(self.lock);
+  if (timer.place == 0) return;
+  self.heap.remove(timer);
+  scheduler.timers.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+void wake_at(Goroutine* g, std::int64_t when) {
+  g->own->timer = {.goroutine = g, .outcome = 0, .decided = nullptr, .place = 0};
+  add_timer(g->own->timer, when);
 }
 
 std::int64_t next_timer() {
   Timers& self = timers();
   std::lock_guard guard(self.lock);
-  return self.sleepers.empty() ? 0 : self.sleepers.front().when;
+  self.awake_by = self.heap.empty() ? kNever : self.heap.first().when;
+  return self.heap.empty() ? 0 : self.heap.first().when;
 }
 
 bool run_timers(std::int64_t now) {
@@ -55,18 +126,24 @@ bool run_timers(std::int64_t now) {
   bool any = false;
   for (;;) {
     Goroutine* g = nullptr;
+    std::uint64_t outcome = 0;
     {
       std::lock_guard guard(self.lock);
-      if (self.sleepers.empty() || self.sleepers.front().when > now) return any;
-      std::pop_heap(self.sleepers.begin(), self.sleepers.end());
-      g = self.sleepers.back().g;
-      self.sleepers.pop_back();
+      if (self.heap.empty() || self.heap.first().when > now) return any;
+      Timer& timer = *self.heap.first().timer;
+      self.heap.remove(timer);
+      if (decides(timer)) {
+        g = timer.goroutine;
+        outcome = timer.outcome;
+        // Until it is ready, silence is no deadlock.
+        scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
+      }
+      // Before the lock is released: what a select's goroutine finds in cancel_timer() must be counted, since nobody looks again for it.
+      scheduler.timers.fetch_sub(1, std::memory_order_seq_cst);
     }
+    if (g == nullptr) continue;
     any = true;
-    // Until it is ready, silence is no deadlock.
-    scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
-    scheduler.timers.fetch_sub(1, std::memory_order_seq_cst);
-    ready(g, 0, 0);
+    ready(g, 0, outcome);
     scheduler.wakers.fetch_sub(1, std::memory_order_seq_cst);
     check_deadlock();
   }

@@ -48,10 +48,10 @@ struct Case {
 
 TEST_CASE("a fatal error is one line, the goroutine's header and its frames, and SIGABRT") {
   const Case cases[] = {
-      {"send_on_closed", "fatal error: send on closed channel", "goroutine 1 [running]:", "send_on_closed"},
-      {"close_closed", "fatal error: close of closed channel", "goroutine 1 [running]:", "close_closed"},
-      {"close_nil", "fatal error: close of nil channel", "goroutine 1 [running]:", "close_nil"},
-      {"negative_wait_group", "fatal error: sync: negative WaitGroup counter",
+      {"send_on_closed", "panic: send on closed channel", "goroutine 1 [running]:", "send_on_closed"},
+      {"close_closed", "panic: close of closed channel", "goroutine 1 [running]:", "close_closed"},
+      {"close_nil", "panic: close of nil channel", "goroutine 1 [running]:", "close_nil"},
+      {"negative_wait_group", "panic: sync: negative WaitGroup counter",
        "goroutine 1 [running]:", "negative_wait_group"},
       {"park_in_callback",
        "fatal error: yield() in a callback from library code, which runs on the thread's system stack and cannot park",
@@ -91,7 +91,7 @@ TEST_CASE("a deadlock shows where every goroutine waits") {
     CHECK(output.exit_code == kAborted);
     CHECK(lines[0] == "fatal error: all goroutines are asleep - deadlock!");
     CHECK(lines[2] == "goroutine 1 [sync.WaitGroup.Wait]:");
-    CHECK(output.err.find("\ngoroutine 2 [chan receive]:\nstacktide::channel<int>::recv()\n") != std::string::npos);
+    CHECK(output.err.find("\ngoroutine 2 [chan receive]:\nstacktide::channel<int>::recv() const\n") != std::string::npos);
     CHECK(has_frame(output, "deadlock"));
   }
 }

@@ -292,6 +292,7 @@ typedef struct {
   E(wait_reason, mutex, 6, "sync.Mutex.Lock")                                                                               \
   E(wait_reason, chan_receive_nil, 7, "chan receive (nil chan)")                                                            \
   E(wait_reason, chan_send_nil, 8, "chan send (nil chan)")                                                                  \
+  E(wait_reason, select_no_cases, 9, "select (no cases)")                                                                   \
   E(event_kind, none, 0, "none")                                                                                            \
   E(event_kind, grow, 1, "grow")                                                                                            \
   E(event_kind, shrink, 2, "shrink")                                                                                        \

@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "stacktide/detail/deadline.h"
 #include "stacktide/detail/entries.h"
 
 namespace stacktide {
@@ -111,14 +112,7 @@ inline void yield() { detail::stacktide_yield(); }
 
 template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
-  const std::int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
-  // hours::max() and its like do not fit into nanoseconds: they mean for ever, and their negatives not at all.
-  const double nanoseconds = std::chrono::duration<double, std::nano>(d).count();
-  constexpr double kForEver = 9.0e18;
-  const std::int64_t wait = nanoseconds >= kForEver - static_cast<double>(now)
-                                ? INT64_MAX - now
-                                : (nanoseconds <= 0 ? 0 : std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
-  detail::stacktide_sleep_until(now + wait);
+  detail::stacktide_sleep_until(detail::deadline_after(d));
 }
 
 // Calls f on the thread's system stack while other goroutines use the processor: for calls that block the thread. f must not wait on

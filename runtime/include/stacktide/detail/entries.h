@@ -30,6 +30,23 @@ struct stack_numbers {
   std::uint64_t bytes_copied;
 };
 
+// One case of a select. word: what to send; when `after` is due, in nanoseconds of steady_clock.
+enum class select_kind : std::uint64_t { send, receive, after, otherwise };
+struct select_case {
+  select_kind kind;
+  void* channel;
+  std::uint64_t word;
+};
+
+// The second word of what a select returns: the chosen case, whether stacktide_select_finish must be called, and whether a value was sent or received
+// (else the channel was closed).
+struct select_outcome {
+  static constexpr std::uint64_t kOk = 1;
+  static constexpr std::uint64_t kWaited = 2;
+  static constexpr std::uint64_t of(std::uint64_t index, bool waited) { return index << 2 | (waited ? kWaited : 0); }
+  static constexpr std::uint64_t index(std::uint64_t outcome) { return outcome >> 2; }
+};
+
 using function = void (*)(void*);
 
 extern "C" {
@@ -50,7 +67,8 @@ void* stacktide_chan_make(std::uint64_t capacity);
 void stacktide_chan_retain(void* channel);
 std::uint64_t stacktide_chan_release(void* channel);
 void stacktide_chan_free(void* channel);
-void stacktide_chan_send(void* channel, std::uint64_t value);
+std::uint64_t stacktide_chan_send(void* channel, std::uint64_t value);
+void stacktide_chan_send_closed();
 two_words stacktide_chan_recv(void* channel);
 std::uint64_t stacktide_chan_try_send(void* channel, std::uint64_t value);
 std::uint64_t stacktide_chan_try_recv(void* channel, std::uint64_t* value);
@@ -58,6 +76,9 @@ void stacktide_chan_close(void* channel);
 std::uint64_t stacktide_chan_len(void* channel);
 std::uint64_t stacktide_chan_cap(void* channel);
 std::uint64_t stacktide_chan_waiting(void* channel);
+
+two_words stacktide_select(const select_case* cases, std::uint64_t count);
+void stacktide_select_finish(std::uint64_t outcome);
 
 void* stacktide_wait_group_make();
 void stacktide_wait_group_retain(void* group);

@@ -1,0 +1,51 @@
+// How a value travels through a channel: as a word, which is the value itself when it is small and trivial, else the address of a heap slot that the
+// sender fills and the receiver empties. So no other goroutine ever touches the stack of one that waits.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace stacktide::detail {
+
+template <class T>
+struct value_word {
+  static constexpr bool kSmall = std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= 8;
+
+  template <class U>
+  static std::uint64_t pack(U&& value) {
+    if constexpr (kSmall) {
+      const T copy = std::forward<U>(value);
+      std::uint64_t word = 0;
+      std::memcpy(&word, &copy, sizeof copy);
+      return word;
+    } else {
+      return reinterpret_cast<std::uint64_t>(new T(std::forward<U>(value)));
+    }
+  }
+  static T unpack(std::uint64_t word) {
+    if constexpr (kSmall) {
+      T value;
+      std::memcpy(&value, &word, sizeof value);
+      return value;
+    } else {
+      const std::unique_ptr<T> slot(reinterpret_cast<T*>(word));
+      return std::move(*slot);
+    }
+  }
+  // What was packed is not sent after all.
+  static void drop([[maybe_unused]] std::uint64_t word) {
+    if constexpr (!kSmall) delete reinterpret_cast<T*>(word);
+  }
+  // The same, and `to`, from which it was moved, has it again; not if that could fail.
+  static void give_back([[maybe_unused]] std::uint64_t word, [[maybe_unused]] T& to) {
+    if constexpr (!kSmall) {
+      if constexpr (std::is_nothrow_move_assignable_v<T>) to = std::move(*reinterpret_cast<T*>(word));
+      drop(word);
+    }
+  }
+};
+
+}  // namespace stacktide::detail
