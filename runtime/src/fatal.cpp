@@ -39,9 +39,9 @@ void fatal(const char* text) {
 }
 
 void panic(const char* text) {
+  begin_report(SIGABRT);
   say("panic: %s\n", text);
-  say_current(open_symbols());
-  std::abort();
+  trace_and_end();
 }
 
 void fatal_deadlock() {
