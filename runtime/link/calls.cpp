@@ -3,10 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <optional>
+
+#include "functions.h"
+#include "signature.h"
 
 namespace stacktide::link {
 namespace {
+
+constexpr std::uint32_t kUnlimited = std::numeric_limits<std::uint32_t>::max();
+constexpr std::string_view kIndirectThunk = "__x86_indirect_thunk_";
 
 struct Refusal {
   std::string_view symbol;
@@ -43,9 +50,8 @@ constexpr std::array kRefused = {
 
 // Called in the code that the compiler makes for every function, or made to be called on any stack.
 bool is_exempt(std::string_view symbol) {
-  return symbol.starts_with("__morestack") || symbol.starts_with("stacktide_") ||
-         symbol.starts_with("__x86_indirect_thunk_") || symbol.starts_with("__x86_return_thunk") ||
-         symbol.starts_with("__tsan_") || symbol == "__tls_get_addr";
+  return symbol.starts_with("__morestack") || symbol.starts_with("stacktide_") || symbol.starts_with(kIndirectThunk) ||
+         symbol.starts_with("__x86_return_thunk") || symbol.starts_with("__tsan_") || symbol == "__tls_get_addr";
 }
 
 // Names that the assembler and -Wl,--wrap= take as they are.
@@ -79,7 +85,16 @@ bool is_refused(std::string_view symbol) {
   return std::ranges::find(kRefused, symbol, &Refusal::symbol) != kRefused.end() || symbol.starts_with("__asan_");
 }
 
+// Bytes of arguments that a call or a tail jump in `function` can pass on the stack: they lie in its frame, or where its own
+// were.
+std::uint32_t held_by(const Function* function) {
+  if (function == nullptr || !function->checked) return kUnlimited;
+  const std::uint32_t most = std::max(function->check.frame, function->check.arguments);
+  return most > kUnlimited - kPushedArguments ? kUnlimited : most + kPushedArguments;
+}
+
 Result<void> collect_from(const Object& object, const std::set<std::string, std::less<>>& defined, Calls& calls) {
+  const Functions functions(object);
   for (const Elf64_Shdr& section : object.sections()) {
     if (section.sh_type != SHT_RELA || section.sh_entsize != sizeof(Elf64_Rela)) continue;
     if (section.sh_info >= object.sections().size())
@@ -96,14 +111,21 @@ Result<void> collect_from(const Object& object, const std::set<std::string, std:
       if (index >= object.symbol_count()) return std::unexpected(object.name() + ": damaged object file: relocations");
       const Symbol symbol = object.symbol(index);
       if (symbol.defined || symbol.name.empty() || !is_branch(relocation, code)) continue;
+      const std::uint32_t held = held_by(functions.at(section.sh_info, relocation.r_offset));
+      if (symbol.name.starts_with(kIndirectThunk)) calls.indirect_held = std::max(calls.indirect_held, held);
       if (defined.contains(symbol.name)) continue;
-      auto known = calls.find(symbol.name);
-      if (known == calls.end()) {
+      auto known = calls.direct.find(symbol.name);
+      if (known == calls.direct.end()) {
         if (is_exempt(symbol.name) && !is_refused(symbol.name)) continue;
-        const std::string caller = object.function_at(section.sh_info, relocation.r_offset);
-        known = calls.emplace(std::string(symbol.name), Call{caller, object.name()}).first;
+        known = calls.direct.emplace(std::string(symbol.name), Call{}).first;
       }
-      known->second.weak = known->second.weak && symbol.weak;
+      Call& call = known->second;
+      if (call.object.empty() || held > call.held) {
+        call.caller = object.function_at(section.sh_info, relocation.r_offset);
+        call.object = object.name();
+        call.held = held;
+      }
+      call.weak = call.weak && symbol.weak;
     }
   }
   return {};
@@ -147,18 +169,24 @@ Result<Calls> collect_calls(const std::vector<Object>& goroutine_objects,
   return calls;
 }
 
-Result<void> check_calls(const Calls& calls) {
+std::uint32_t argument_bytes(const CallMap::value_type& call) { return argument_bytes(call.first, call.second.held); }
+
+std::uint32_t indirect_argument_bytes(const Calls& calls) { return std::min(calls.indirect_held, kMostArguments); }
+
+Result<void> check_calls(const CallMap& calls) {
   for (const auto& [symbol, call] : calls) {
     const auto refusal = std::ranges::find(kRefused, symbol, &Refusal::symbol);
     std::string_view why;
     if (refusal != kRefused.end()) why = refusal->why;
     else if (is_refused(symbol))
       why = "AddressSanitizer does not follow goroutine stacks; compile goroutine code without it";
+    else if (call.held > kMostArguments && call.held != kUnlimited && symbol.starts_with("_Z") && !argument_bytes(symbol))
+      why = "it may pass more than 1 MiB of arguments by value, more than is copied to the system stack; pass a reference";
     else if (!is_plain_name(symbol)) why = "no thunk can be made for such a name (a versioned symbol?)";
     else continue;
     constexpr std::size_t kReadable = 120;  // a template's name may fill a screen
     const std::string caller = call.caller.size() <= kReadable ? call.caller : call.caller.substr(0, kReadable) + "...";
-    return std::unexpected(caller + " in " + call.object + " calls " + symbol + ": " + std::string(why));
+    return std::unexpected(caller + " in " + call.object + " calls " + demangle(symbol) + ": " + std::string(why));
   }
   return {};
 }

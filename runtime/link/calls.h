@@ -6,6 +6,7 @@
 // that any goroutine object or the runtime defines is never listed.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
@@ -30,13 +31,24 @@ bool is_goroutine_object(const Object& object);
 bool is_lto_goroutine_object(const Object& object);
 
 struct Call {
-  std::string caller;  // demangled, of the first call seen
+  std::string caller;  // demangled: of the calls seen, the first that could pass most on the stack
   std::string object;
   bool weak = true;  // every reference is weak, so the symbol may be absent from the program
+  std::uint32_t held =
+      0;  // bytes that the callers' frames can hold of arguments; 0xffffffff when a caller has no stack check
 };
 
 // By symbol, so that thunks come in a stable order. std::less<> for look-ups by view.
-using Calls = std::map<std::string, Call, std::less<>>;
+using CallMap = std::map<std::string, Call, std::less<>>;
+
+struct Calls {
+  CallMap direct;
+  std::uint32_t indirect_held = 0;  // the same bound for calls through pointers
+};
+
+// Most bytes of stack arguments that the thunk of a direct call, and those of indirect calls, have to copy.
+std::uint32_t argument_bytes(const CallMap::value_type& call);
+std::uint32_t indirect_argument_bytes(const Calls& calls);
 
 // Adds what the runtime's `object` defines of its own. Copies of the library's inline functions and templates that it also
 // holds have no stack checks and are left out: a call to one needs a thunk.
@@ -50,6 +62,6 @@ Result<Calls> collect_calls(const std::vector<Object>& goroutine_objects, const 
 
 // The error names a call that cannot be carried to another stack (setjmp, vfork, alloca, ...), who makes it, and what to do
 // instead.
-Result<void> check_calls(const Calls& calls);
+Result<void> check_calls(const CallMap& calls);
 
 }  // namespace stacktide::link

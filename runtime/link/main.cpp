@@ -9,7 +9,6 @@
 
 #include "plan.h"
 #include "process.h"
-#include "signature.h"
 
 namespace {
 
@@ -32,18 +31,18 @@ int fail(const std::string& reason) {
 }
 
 void print_plan(const stacktide::link::Plan& plan) {
-  using stacktide::link::Arguments;
   if (plan.plain) {
     std::fprintf(stderr, "stacktide-link: no goroutine code, the command is run as it is\n");
     return;
   }
   for (const std::string& name : plan.movable) std::fprintf(stderr, "stacktide-link: movable %s\n", name.c_str());
   for (const std::string& name : plan.pinned) std::fprintf(stderr, "stacktide-link: pinned %s\n", name.c_str());
-  for (const auto& [symbol, call] : plan.calls) {
-    const bool narrow = stacktide::link::arguments_of(symbol) == Arguments::narrow;
-    std::fprintf(stderr, "stacktide-link: wrap %s %s (%s)\n", narrow ? "narrow" : "wide", symbol.c_str(),
-                 stacktide::link::demangle(symbol).c_str());
+  for (const auto& call : plan.calls.direct) {
+    std::fprintf(stderr, "stacktide-link: wrap %s (%s), %u bytes of arguments\n", call.first.c_str(),
+                 stacktide::link::demangle(call.first).c_str(), stacktide::link::argument_bytes(call));
   }
+  std::fprintf(stderr, "stacktide-link: calls through pointers, %u bytes of arguments\n",
+               stacktide::link::indirect_argument_bytes(plan.calls));
   std::string command;
   for (const std::string& word : plan.command) command += " " + word;
   std::fprintf(stderr, "stacktide-link: run%s\n", command.c_str());

@@ -96,9 +96,9 @@ Result<Calls> calls_of(const Inputs& inputs) {
 // The symbols that the user wraps: theirs come first, and the two cannot be combined.
 Result<void> check_user_wraps(const CommandLine& line, const Calls& calls) {
   for (const std::string& symbol : line.wrapped) {
-    if (!calls.contains(symbol)) continue;
+    if (!calls.direct.contains(symbol)) continue;
     return std::unexpected("--wrap=" + symbol + " cannot be used in a goroutine program, whose calls of " + symbol +
-                           " are wrapped already (" + calls.find(symbol)->second.caller + " calls it)");
+                           " are wrapped already (" + calls.direct.find(symbol)->second.caller + " calls it)");
   }
   return {};
 }
@@ -135,7 +135,7 @@ class Writer {
 
   Result<void> write_command(const Inputs& inputs, const fs::path& thunks, Plan& plan) {
     const fs::path wraps = directory_ / "wrap.rsp";
-    if (auto done = write_if_changed(wraps, wrap_options(plan.calls)); !done) return std::unexpected(done.error());
+    if (auto done = write_if_changed(wraps, wrap_options(plan.calls.direct)); !done) return std::unexpected(done.error());
     plan.command = {line_.driver};
     bool placed = false;
     for (std::size_t i = 0; i < line_.words.size(); ++i) {
@@ -226,7 +226,7 @@ Result<Plan> make_plan(const CommandLine& line) {
   if (error) return std::unexpected(directory.string() + ": " + error.message());
 
   std::vector<std::string> weak;
-  for (const auto& [symbol, call] : *calls) {
+  for (const auto& [symbol, call] : calls->direct) {
     if (call.weak) weak.push_back(symbol);
   }
   if (!weak.empty() || asks_for_archive_members(*inputs, line)) {
@@ -240,10 +240,11 @@ Result<Plan> make_plan(const CommandLine& line) {
     if (inputs->goroutine.empty()) return plan;
     calls = calls_of(*inputs);
     if (!calls) return std::unexpected(calls.error());
-    std::erase_if(*calls, [&](const auto& entry) { return entry.second.weak && !(*answer)->defined.contains(entry.first); });
+    std::erase_if(calls->direct,
+                  [&](const auto& entry) { return entry.second.weak && !(*answer)->defined.contains(entry.first); });
   }
   plan.plain = false;
-  if (auto fine = check_calls(*calls); !fine) return std::unexpected(fine.error());
+  if (auto fine = check_calls(calls->direct); !fine) return std::unexpected(fine.error());
   if (auto fine = check_user_wraps(line, *calls); !fine) return std::unexpected(fine.error());
   plan.calls = std::move(*calls);
 

@@ -114,12 +114,26 @@ std::optional<std::vector<std::string_view>> split_parameters(std::string_view l
   return parameters;
 }
 
+// C functions with variable arguments that are scalars. A call has 127 arguments at most that the language promises to
+// accept.
+// clang-format off: one name a line is too long
+constexpr auto kVariadicScalars = std::to_array<std::string_view>({
+    "__fprintf_chk", "__printf_chk", "__snprintf_chk", "__sprintf_chk", "dprintf", "fcntl", "fprintf", "fscanf", "ioctl",
+    "open", "openat", "printf", "scanf", "snprintf", "sprintf", "sscanf", "syscall", "syslog"});
+// clang-format on
+static_assert(std::ranges::is_sorted(kVariadicScalars));
+constexpr std::uint32_t kMostScalars = 127;
+constexpr std::uint32_t kScalarBytes = 16;  // of the largest, long double, with its alignment
+
 struct Registers {
   int integers = 0;
   int floats = 0;
 };
 
-// nullopt: unknown, or passed in memory (long double, classes by value).
+// In memory in any case: more registers than there are.
+constexpr Registers kInMemory{0, kFloatRegisters + 1};
+
+// nullopt: a class or an enumeration by value, or unknown.
 std::optional<Registers> registers_of(std::string_view type) {
   // "int const*" ends in '*'; a parameter's own const is not part of the name.
   if (type.ends_with('*') || type.ends_with('&')) return Registers{1, 0};
@@ -128,6 +142,8 @@ std::optional<Registers> registers_of(std::string_view type) {
     return begin && type.substr(0, *begin).ends_with("(*)") ? std::optional(Registers{1, 0}) : std::nullopt;
   }
   if (std::ranges::binary_search(kIntegers, type)) return Registers{1, 0};
+  if (type == "long double") return kInMemory;
+  if (type == "__int128" || type == "unsigned __int128") return Registers{2, 0};
   if (type == "float" || type == "double") return Registers{0, 1};
   if (type.starts_with("std::basic_string_view<") && type.ends_with('>')) return Registers{2, 0};
   if (type.starts_with("std::initializer_list<") && type.ends_with('>')) return Registers{2, 0};
@@ -136,23 +152,32 @@ std::optional<Registers> registers_of(std::string_view type) {
 
 }  // namespace
 
-Arguments arguments_of(std::string_view symbol) {
-  if (!symbol.starts_with("_Z")) return std::ranges::binary_search(kNarrowC, symbol) ? Arguments::narrow : Arguments::wide;
-  if (symbol.starts_with("_ZTW") || symbol.starts_with("_ZTH"))
-    return Arguments::narrow;  // thread_local access, initialiser
+std::optional<std::uint32_t> argument_bytes(std::string_view symbol) {
+  if (!symbol.starts_with("_Z")) {
+    if (std::ranges::binary_search(kNarrowC, symbol)) return 0;
+    if (std::ranges::binary_search(kVariadicScalars, symbol)) return kMostScalars * kScalarBytes;
+    return std::nullopt;
+  }
+  if (symbol.starts_with("_ZTW") || symbol.starts_with("_ZTH")) return 0;  // thread_local access, initialiser
   const std::string name = demangle(symbol);
   const auto list = parameter_list(name);
-  if (!list) return Arguments::wide;
+  if (!list) return std::nullopt;
   const auto parameters = split_parameters(*list);
-  if (!parameters) return Arguments::wide;
+  if (!parameters) return std::nullopt;
   Registers used{kHiddenIntegers, 0};
   for (std::string_view parameter : *parameters) {
     const auto needs = registers_of(parameter);
-    if (!needs) return Arguments::wide;
+    if (!needs) return std::nullopt;
     used.integers += needs->integers;
     used.floats += needs->floats;
   }
-  return used.integers <= kIntegerRegisters && used.floats <= kFloatRegisters ? Arguments::narrow : Arguments::wide;
+  if (used.integers <= kIntegerRegisters && used.floats <= kFloatRegisters) return 0;
+  return static_cast<std::uint32_t>(parameters->size() + kHiddenIntegers) * kScalarBytes;
+}
+
+std::uint32_t argument_bytes(std::string_view symbol, std::uint32_t held) {
+  const std::uint32_t rounded = (std::min(held, kMostArguments) + 7) & ~7u;
+  return std::min(argument_bytes(symbol).value_or(kMostArguments), rounded);
 }
 
 }  // namespace stacktide::link

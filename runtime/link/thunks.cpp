@@ -1,5 +1,7 @@
 #include "thunks.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -7,30 +9,54 @@
 #include <system_error>
 
 #include "process.h"
-#include "signature.h"
 
 namespace stacktide::link {
 namespace fs = std::filesystem;
 
+namespace {
+
+// Functions whose calls go to an entry of the runtime instead of the system stack. It gets the real function's address in r11, for
+// calls from other stacks.
+struct Route {
+  std::string_view symbol;
+  std::string_view entry;
+};
+constexpr std::array kRoutes = {Route{"__errno_location", "stacktide_errno_location"}};
+
+std::string way_of(const CallMap::value_type& call) {
+  const auto route = std::ranges::find(kRoutes, call.first, &Route::symbol);
+  if (route != kRoutes.end()) return "\tjmp " + std::string(route->entry) + "\n";
+  const std::uint32_t bytes = argument_bytes(call);
+  if (bytes == 0) return "\tjmp stacktide_call_on_system_stack\n";
+  return "\tmovl $" + std::to_string(bytes) + ", %r10d\n\tjmp stacktide_call_on_system_stack_wide\n";
+}
+
+// A constant that the runtime reads.
+std::string constant(const std::string& name, std::uint32_t value) {
+  return "\t.globl " + name + "\n\t.hidden " + name + "\n\t.type " + name + ", @object\n\t.size " + name +
+         ", 4\n\t.p2align 2\n" + name + ":\n\t.long " + std::to_string(value) + "\n";
+}
+
+}  // namespace
+
 std::string thunk_assembly(const Calls& calls) {
   std::string text = "# Made by stacktide-link: one thunk for each library function that goroutine code calls.\n\t.text\n";
-  for (const auto& [symbol, call] : calls) {
-    const bool narrow = arguments_of(symbol) == Arguments::narrow;
+  for (const auto& call : calls.direct) {
+    const std::string& symbol = call.first;
     const std::string thunk = "__wrap_" + symbol;
     text += "\t.globl " + thunk + "\n\t.type " + thunk + ", @function\n\t.p2align 4\n" + thunk + ":\n\t.cfi_startproc\n";
     text += "\tmovq __real_" + symbol + "@GOTPCREL(%rip), %r11\n";
-    if (!narrow) text += "\tmovl $1024, %r10d\n";
-    text += narrow ? "\tjmp stacktide_call_on_system_stack\n" : "\tjmp stacktide_call_on_system_stack_wide\n";
+    text += way_of(call);
     text += "\t.cfi_endproc\n\t.size " + thunk + ", .-" + thunk + "\n";
   }
-  text += "\t.section .rodata\n\t.globl stacktide_linked\n\t.hidden stacktide_linked\n\t.type stacktide_linked, @object\n";
-  text += "\t.size stacktide_linked, 4\n\t.p2align 2\nstacktide_linked:\n\t.long 1\n";
+  text += "\t.section .rodata\n" + constant("stacktide_linked", 1);
+  text += constant("stacktide_indirect_arguments", indirect_argument_bytes(calls));
   text += "\t.section .note.GNU-split-stack,\"\",@progbits\n\t.section .note.GNU-no-split-stack,\"\",@progbits\n";
   text += "\t.section .note.GNU-stack,\"\",@progbits\n";
   return text;
 }
 
-std::string wrap_options(const Calls& calls) {
+std::string wrap_options(const CallMap& calls) {
   std::string text;
   for (const auto& [symbol, call] : calls) text += "-Wl,--wrap=" + symbol + "\n";
   return text;

@@ -14,11 +14,11 @@
 
 namespace stacktide::link {
 
-// Assembly of one thunk for each call, and of stacktide_linked.
+// Assembly of one thunk for each direct call, of the bound of indirect calls' arguments, and of stacktide_linked.
 std::string thunk_assembly(const Calls& calls);
 
 // One `-Wl,--wrap=SYM` a line, for the driver's @file.
-std::string wrap_options(const Calls& calls);
+std::string wrap_options(const CallMap& calls);
 
 // Writes `text` to `path` unless it holds just that. True: it was written.
 Result<bool> write_if_changed(const std::filesystem::path& path, std::string_view text);

@@ -99,6 +99,25 @@ foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_link_libraries(rt_mixed_${level} PRIVATE rt_mixed_pinned_${level})
 endforeach()
 
+stacktide_runtime_program(rt_errno rt_errno.cpp MOVABLE RUNS MAXPROCS=8 ALSO ${movable_more})
+
+# Goroutine code that passes arguments on the stack to code without stack checks.
+stacktide_runtime_program(rt_arguments rt_arguments.cpp "" RUNS MAXPROCS=2 POLICY=segmented,SEGMENT=2048,MAXPROCS=2 ALSO ${pinned_more})
+stacktide_runtime_program(rt_arguments_movable rt_arguments.cpp MOVABLE RUNS STRESS=move,MAXPROCS=2 ALSO ${movable_more})
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  string(REPLACE "_nopie" "" optimisation ${level})
+  add_library(rt_arguments_plain_${level} STATIC rt_arguments_plain.cpp)
+  target_compile_options(rt_arguments_plain_${level} PRIVATE -${optimisation})
+  if(level MATCHES "_nopie$")
+    set_target_properties(rt_arguments_plain_${level} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(rt_arguments_plain_${level} PRIVATE -fno-pie)
+  endif()
+  target_link_libraries(rt_arguments_plain_${level} PRIVATE stacktide_warnings)
+  foreach(program rt_arguments rt_arguments_movable)
+    target_link_libraries(${program}_${level} PRIVATE rt_arguments_plain_${level})
+  endforeach()
+endforeach()
+
 # What tests/e2e/runtime_*_test.cpp run and look into.
 foreach(level O0 O2)
   stacktide_goroutine_program(rt_fatal ${level} rt_fatal.cpp)

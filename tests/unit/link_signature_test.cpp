@@ -1,60 +1,76 @@
-// stacktide-link: which arguments may lie on the stack, by name alone. A wrong "narrow" loses arguments, so it is the one to
+// stacktide-link: which arguments may lie on the stack, by name alone. Too few bytes lose arguments, so that is the error to
 // fear.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "signature.h"
 
-using stacktide::link::Arguments;
-using stacktide::link::arguments_of;
+using stacktide::link::argument_bytes;
+using stacktide::link::kMostArguments;
 
-TEST_CASE("well known C functions with register arguments are narrow") {
+TEST_CASE("well known C functions with register arguments pass nothing on the stack") {
   for (const char* name : {"malloc", "free", "memcpy", "strlen", "abort", "__cxa_throw", "_Unwind_Resume",
                            "__stack_chk_fail", "pthread_mutex_lock", "write", "mmap"}) {
     CAPTURE(name);
-    CHECK(arguments_of(name) == Arguments::narrow);
+    CHECK(argument_bytes(name) == 0u);
   }
 }
 
-TEST_CASE("unknown and variadic C functions are wide") {
-  for (const char* name : {"printf", "snprintf", "open", "fcntl", "my_c_function", "", "_Z", "_Zgarbage"}) {
+TEST_CASE("of unknown C functions the callers' frames decide alone") {
+  for (const char* name : {"my_c_function", "", "_Z", "_Zgarbage"}) {
     CAPTURE(name);
-    CHECK(arguments_of(name) == Arguments::wide);
+    CHECK(argument_bytes(name) == std::nullopt);
   }
 }
 
-TEST_CASE("C++ functions of scalars, pointers and references are narrow while registers last") {
-  CHECK(arguments_of("_Znwm") == Arguments::narrow);  // operator new(unsigned long)
-  CHECK(arguments_of("_ZdlPvmSt11align_val_t") ==
-        Arguments::narrow);  // operator delete(void*, unsigned long, std::align_val_t)
-  CHECK(arguments_of("_ZNSo9_M_insertIdEERSoT_") == Arguments::narrow);  // std::ostream::_M_insert<double>(double)
-  CHECK(arguments_of("_Z1fv") == Arguments::narrow);
-  CHECK(arguments_of("_Z1fiiii") == Arguments::narrow);
-  CHECK(arguments_of("_Z1fdddddddd") == Arguments::narrow);
-  CHECK(arguments_of("_Z1fPFicE") == Arguments::narrow);      // f(int (*)(char))
-  CHECK(arguments_of("_ZN1XclEi") == Arguments::narrow);      // X::operator()(int)
-  CHECK(arguments_of("_ZNK1X1gERKSs") == Arguments::narrow);  // X::g(std::string const&) const
-  CHECK(arguments_of("_Z1fSt17basic_string_viewIcSt11char_traitsIcEE") == Arguments::narrow);
+TEST_CASE("C++ functions of scalars, pointers and references pass nothing on the stack while registers last") {
+  CHECK(argument_bytes("_Znwm") == 0u);                     // operator new(unsigned long)
+  CHECK(argument_bytes("_ZdlPvmSt11align_val_t") == 0u);    // operator delete(void*, unsigned long, std::align_val_t)
+  CHECK(argument_bytes("_ZNSo9_M_insertIdEERSoT_") == 0u);  // std::ostream::_M_insert<double>(double)
+  CHECK(argument_bytes("_Z1fv") == 0u);
+  CHECK(argument_bytes("_Z1fiiii") == 0u);
+  CHECK(argument_bytes("_Z1fdddddddd") == 0u);
+  CHECK(argument_bytes("_Z1fPFicE") == 0u);      // f(int (*)(char))
+  CHECK(argument_bytes("_ZN1XclEi") == 0u);      // X::operator()(int)
+  CHECK(argument_bytes("_ZNK1X1gERKSs") == 0u);  // X::g(std::string const&) const
+  CHECK(argument_bytes("_Z1fSt17basic_string_viewIcSt11char_traitsIcEE") == 0u);
 }
 
-TEST_CASE("a fifth integer could meet this and a hidden result pointer on the stack, so it is wide") {
-  CHECK(arguments_of("_Z1fiiiii") == Arguments::wide);
-  CHECK(arguments_of("_Z1fddddddddd") == Arguments::wide);
+TEST_CASE("a fifth integer could meet this and a hidden result pointer on the stack") {
+  CHECK(argument_bytes("_Z1fiiiii") == 7u * 16);
+  CHECK(argument_bytes("_Z1fddddddddd") == 11u * 16);
+  CHECK(argument_bytes("_Z1fe") == 3u * 16);    // long double, in memory always
+  CHECK(argument_bytes("_Z1fnnn") == 5u * 16);  // __int128
 }
 
-TEST_CASE("what is passed in memory or of unknown class is wide") {
-  CHECK(arguments_of("_Z1fe") == Arguments::wide);                  // long double
-  CHECK(arguments_of("_Z1fn") == Arguments::wide);                  // __int128
-  CHECK(arguments_of("_Z1f3Big") == Arguments::wide);               // a class by value
-  CHECK(arguments_of("_Z1fiz") == Arguments::wide);                 // f(int, ...)
-  CHECK(arguments_of("_Z1fM1XFvcE") == Arguments::wide);            // f(void (X::*)(char)): two words
-  CHECK(arguments_of("_Z1f3BoxIPFicEE") == Arguments::wide);        // f(Box<int (*)(char)>)
-  CHECK(arguments_of("_Z1fSt8functionIFvcEE") == Arguments::wide);  // f(std::function<void (char)>)
-  CHECK(arguments_of("_Z1fIiEPFvcET_") == Arguments::wide);         // void (*f<int>(int))(char): the wrong list comes last
-  CHECK(arguments_of("_Z1fSt7complexIdE") == Arguments::wide);
+TEST_CASE("the size of a class by value and of an enumeration is not in the name") {
+  CHECK(argument_bytes("_Z1f3Big") == std::nullopt);               // a class by value
+  CHECK(argument_bytes("_Z1fiz") == std::nullopt);                 // f(int, ...)
+  CHECK(argument_bytes("_Z1fM1XFvcE") == std::nullopt);            // f(void (X::*)(char)): two words
+  CHECK(argument_bytes("_Z1f3BoxIPFicEE") == std::nullopt);        // f(Box<int (*)(char)>)
+  CHECK(argument_bytes("_Z1fSt8functionIFvcEE") == std::nullopt);  // f(std::function<void (char)>)
+  CHECK(argument_bytes("_Z1fIiEPFvcET_") == std::nullopt);         // void (*f<int>(int))(char): the wrong list comes last
+  CHECK(argument_bytes("_Z1fSt7complexIdE") == std::nullopt);
 }
 
-TEST_CASE("access functions of thread_local variables are narrow") {
-  CHECK(arguments_of("_ZTW5value") == Arguments::narrow);
-  CHECK(arguments_of("_ZTH5value") == Arguments::narrow);
+TEST_CASE("access functions of thread_local variables have no arguments") {
+  CHECK(argument_bytes("_ZTW5value") == 0u);
+  CHECK(argument_bytes("_ZTH5value") == 0u);
+}
+
+TEST_CASE("variadic C functions of scalars take 127 of the largest") {
+  for (const char* name : {"printf", "snprintf", "__snprintf_chk", "open", "fcntl"}) {
+    CAPTURE(name);
+    CHECK(argument_bytes(name) == 127u * 16);
+  }
+}
+
+TEST_CASE(
+    "the smaller of what the name says and what the callers' frames hold is copied, within what a system stack bears") {
+  CHECK(argument_bytes("_Znwm", 8000) == 0);
+  CHECK(argument_bytes("_Z1f3Big", 8009) == 8016);
+  CHECK(argument_bytes("printf", 100) == 104);
+  CHECK(argument_bytes("printf", 100'000) == 2032);
+  CHECK(argument_bytes("my_c_function", 0xffffffff) == kMostArguments);
+  CHECK(argument_bytes("_Z1f3Big", 0) == 0);
 }

@@ -415,6 +415,7 @@ stacktide_library_return_wide:
     jmp *%r11
 
     // errno of a goroutine lies in its record, since the goroutine may go on on another thread and compilers keep the address.
+    // Called in the place of __errno_location, whose address comes in r11 (stacktide-link).
     CFI_ENTRY
     .p2align 4
     .globl stacktide_errno_location
@@ -426,7 +427,7 @@ stacktide_errno_location:
     movq %fs:T_GOROUTINE(%rax), %rax
     addq $G_ERROR_NUMBER, %rax
     ret
-7:  jmp *__errno_location@GOTPCREL(%rip)
+7:  jmp *%r11
 
     // A call into the runtime (r11: implementation) on the system stack, with the goroutine's context saved first, so that the
     // implementation may hand the goroutine to anyone at once. If it asked to park, this thread goes back to its scheduler and the goroutine comes

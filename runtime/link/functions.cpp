@@ -1,0 +1,81 @@
+#include "functions.h"
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+namespace stacktide::link {
+namespace {
+
+// One `movl $N, %reg` or `xorl %reg, %reg` that ends at `end`; `end` moves before it. move and clear: their opcode and
+// ModRM.
+bool read_constant(Bytes code, std::uint64_t& end, const unsigned char (&move)[2], const unsigned char (&clear)[3],
+                   std::uint32_t& value) {
+  if (end >= 3 && std::memcmp(code.data() + end - 3, clear, 3) == 0) {
+    value = 0;
+    end -= 3;
+    return true;
+  }
+  if (end < 6 || std::memcmp(code.data() + end - 6, move, 2) != 0) return false;
+  std::memcpy(&value, code.data() + end - 4, 4);
+  end -= 6;
+  return true;
+}
+
+}  // namespace
+
+bool read_stack_check(Bytes code, std::uint64_t operand, StackCheck& check) {
+  if (operand < 1 || operand > code.size() || code[operand - 1] != std::byte{0xe8}) return false;
+  std::uint64_t end = operand - 1;
+  return read_constant(code, end, {0x41, 0xbb}, {0x45, 0x31, 0xdb}, check.arguments) &&
+         read_constant(code, end, {0x41, 0xba}, {0x45, 0x31, 0xd2}, check.frame);
+}
+
+Functions::Functions(const Object& object) {
+  for (std::size_t i = 0; i < object.symbol_count(); ++i) {
+    const Symbol symbol = object.symbol(i);
+    if (symbol.function && symbol.placed && symbol.size != 0)
+      all_.push_back({symbol.section, symbol.value, symbol.value + symbol.size, false, {}});
+  }
+  // Of functions with two names, such as complete and base constructors, one entry is kept.
+  const auto place = [](const Function& f) { return std::tuple(f.section, f.begin, f.end); };
+  std::ranges::sort(all_, {}, place);
+  const auto same = std::ranges::unique(all_, {}, place);
+  all_.erase(same.begin(), same.end());
+  read_checks(object);
+}
+
+void Functions::read_checks(const Object& object) {
+  for (const Elf64_Shdr& section : object.sections()) {
+    if (section.sh_type != SHT_RELA || section.sh_entsize != sizeof(Elf64_Rela) ||
+        section.sh_info >= object.sections().size())
+      continue;
+    const Elf64_Shdr& target = object.sections()[section.sh_info];
+    if ((target.sh_flags & SHF_EXECINSTR) == 0) continue;
+    const Bytes code = object.contents(target);
+    const Bytes table = object.contents(section);
+    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
+      Elf64_Rela relocation;
+      std::memcpy(&relocation, table.data() + at, sizeof(relocation));
+      const std::uint64_t index = ELF64_R_SYM(relocation.r_info);
+      if (index >= object.symbol_count() || object.symbol(index).name != "__morestack") continue;
+      const std::size_t found = index_at(section.sh_info, relocation.r_offset);
+      if (found != all_.size()) all_[found].checked = read_stack_check(code, relocation.r_offset, all_[found].check);
+    }
+  }
+}
+
+std::size_t Functions::index_at(std::size_t section, std::uint64_t offset) const {
+  const auto after = std::ranges::upper_bound(all_, std::tuple(section, offset), {},
+                                              [](const Function& f) { return std::tuple(f.section, f.begin); });
+  if (after == all_.begin()) return all_.size();
+  const auto found = std::prev(after);
+  return found->section == section && offset < found->end ? static_cast<std::size_t>(found - all_.begin()) : all_.size();
+}
+
+const Function* Functions::at(std::size_t section, std::uint64_t offset) const {
+  const std::size_t index = index_at(section, offset);
+  return index == all_.size() ? nullptr : &all_[index];
+}
+
+}  // namespace stacktide::link

@@ -1,0 +1,28 @@
+// Functions of a library without stack checks that take their arguments on the stack, and what goroutine code passes to
+// them.
+#pragma once
+
+#include <cstdint>
+
+struct Words {  // 8,000 bytes
+  std::uint64_t word[1000];
+};
+struct Bytes {  // of a size that is no multiple of 8
+  unsigned char byte[4001];
+};
+
+// The sum of all that is passed, each part times its place. The structures are overwritten afterwards: they are the
+// callee's.
+std::uint64_t sum_of_words(Words words);
+std::uint64_t sum_of_all(int first, Words words, long double second, Bytes bytes, Words more, int last);
+extern "C" std::uint64_t sum_of_words_c(Words words);
+
+class Summing {
+ public:
+  virtual ~Summing() = default;
+  virtual std::uint64_t sum(Words words, int last) const = 0;
+};
+const Summing& unchecked_summing();
+
+using SumOfWords = std::uint64_t (*)(Words);
+SumOfWords unchecked_function();
