@@ -61,6 +61,7 @@ bool retake_p(M& m, std::uint64_t sequence) {
   {
     std::lock_guard guard(scheduler.lock);
     if (!thread.retake.compare_exchange_strong(expected, retake_taken, std::memory_order_seq_cst)) return false;
+    // Not null: a thread that calls from a goroutine's stack has a P, and gives it away to nobody but the monitor.
     p = m.p;
     m.p = nullptr;
     scheduler.blocking.fetch_add(1, std::memory_order_seq_cst);

@@ -73,12 +73,6 @@ void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard, std::in
   asleep.store(false, std::memory_order_relaxed);
 }
 
-// What was made ready may have run and parked again meanwhile, and not been taken for a deadlock because of this thread.
-void done_waking() {
-  scheduler.wakers.fetch_sub(1, std::memory_order_seq_cst);
-  check_deadlock();
-}
-
 void monitor_main() {
   Monitor& self = monitor();
   std::unique_lock guard(self.lock);

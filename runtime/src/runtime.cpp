@@ -110,12 +110,15 @@ void stacktide_run_impl(Function function, void* closure, const void* entry) {
     }
     main_done->done = false;
   }
+  // A thread that falls asleep now must not take the first goroutine, which is in no queue yet, for one that waits for ever.
+  scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
   scheduler.stopping.store(false, std::memory_order_relaxed);
   Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry),
                        reinterpret_cast<std::uint64_t>(__builtin_return_address(0)));
   std::unique_lock guard(main_done->lock);
   main_done->main_id = g->id;
   enqueue(g, false);
+  done_waking();
   main_done->changed.wait(guard, [] { return main_done->done; });
   scheduler.running = false;
 }

@@ -310,6 +310,11 @@ void check_deadlock() {
   if (deadlock) fatal_deadlock();
 }
 
+void done_waking() {
+  scheduler.wakers.fetch_sub(1, std::memory_order_seq_cst);
+  check_deadlock();
+}
+
 std::int64_t clock_now() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -360,6 +365,7 @@ void release_p(M& m) {
 void give_p(P& p) {
   {
     std::lock_guard guard(scheduler.lock);
+    p.m.store(nullptr, std::memory_order_relaxed);
     if (hand_to_waiting_m(p)) return;
     if (run_queue_empty(p) && scheduler.global_size.load(std::memory_order_relaxed) == 0) {
       put_idle_p(p);

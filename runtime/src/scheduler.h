@@ -85,8 +85,11 @@ void enqueue(Goroutine* g, bool next);
 
 // This thread's P, if it may use it now: nullptr on threads without one, and in library code, whose P the monitor may take at any time.
 P* own_p();
-// A thread without a P has done its waking (wakers is lowered already): if all are asleep now, nobody else is going to notice.
+// Ends the program if all goroutines are asleep.
 void check_deadlock();
+// A thread without a P has made ready what it had to, and raised `wakers` before. What it made ready may have run and parked again meanwhile, and
+// not been taken for a deadlock because of this thread: nobody else is going to notice.
+void done_waking();
 // If a P is idle and nobody looks for work, somebody starts to.
 void wake_one();
 // Gives m's P to another M if there is work for it, else to the idle ones.

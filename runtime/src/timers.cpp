@@ -144,8 +144,7 @@ bool run_timers(std::int64_t now) {
     if (g == nullptr) continue;
     any = true;
     ready(g, 0, outcome);
-    scheduler.wakers.fetch_sub(1, std::memory_order_seq_cst);
-    check_deadlock();
+    done_waking();
   }
 }
 

@@ -118,6 +118,14 @@ foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   endforeach()
 endforeach()
 
+# Goroutines that the monitor takes the P from, or asks to yield. The library is unchecked code.
+add_library(rt_monitor_library STATIC rt_monitor_library.cpp)
+stacktide_runtime_program(rt_monitor rt_monitor.cpp MOVABLE RUNS MAXPROCS=1 MAXPROCS=2 STRESS=move,MAXPROCS=8
+                          ALSO MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2 STRESS=move,MAXPROCS=1)
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  target_link_libraries(rt_monitor_${level} PRIVATE rt_monitor_library)
+endforeach()
+
 # What tests/e2e/runtime_*_test.cpp run and look into.
 foreach(level O0 O2)
   stacktide_goroutine_program(rt_fatal ${level} rt_fatal.cpp)
