@@ -210,6 +210,7 @@ void stacktide_on_system_stack_impl(Function function, void* closure) {
 void stacktide_lock_os_thread_impl() {
   Goroutine* g = parking_goroutine("lock_os_thread()");
   ++g->own->locks;
+  g->flags |= k_flag_locked;
   g->own->locked_m = stacktide_thread.m;
   stacktide_thread.m->locked = g;
 }
@@ -217,6 +218,7 @@ void stacktide_lock_os_thread_impl() {
 void stacktide_unlock_os_thread_impl() {
   Goroutine* g = parking_goroutine("unlock_os_thread()");
   if (g->own->locks == 0 || --g->own->locks != 0) return;
+  g->flags &= static_cast<std::uint16_t>(~k_flag_locked);
   g->own->locked_m = nullptr;
   stacktide_thread.m->locked = nullptr;
 }

@@ -137,6 +137,7 @@ typedef struct {
  * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
  * registers of m's thread hold it, and sp is where the goroutine left its own stack, if not 0).
  * segments: newest of the older segments (type segment), 0 when the stack is one segment.
+ * wait_object: the channel, mutex or the like it waits for; in status syscall the library function it is in, 0 in blocking().
  * high_water: most bytes used, seen at failed checks, parks and shrinks. moving_from/to: lo of both stacks during a copy.
  * pinned_pc: return address of the frame that last forced a link, 0 when none did. next: link in a run queue. */
 #define STACKTIDE_FIELDS_goroutine(F)                                                                                       \
@@ -310,7 +311,7 @@ typedef struct {
 
 /* C(name, value). stack_guard: bytes between stack_lo and the guard. stack_small: a frame below this many bytes compares rsp
  * itself with the guard, so it may reach that far below. stack_big: frames from here on size the new stack by themselves.
- * guard_*: sentinels in stackguard0, Go's values. flag_*: bits of goroutine.flags. */
+ * guard_*: sentinels in stackguard0, Go's values. flag_*: bits of goroutine.flags: the runtime's own; locked to its thread. */
 #define STACKTIDE_CONSTANTS(C)                                                                                              \
   C(stack_min, 2048)                                                                                                        \
   C(stack_guard, 928)                                                                                                       \
@@ -320,6 +321,7 @@ typedef struct {
   C(guard_preempt, -1314)                                                                                                   \
   C(guard_force_move, -275)                                                                                                 \
   C(flag_system, 1)                                                                                                         \
+  C(flag_locked, 2)                                                                                                         \
   C(canary, INT64_C(0x57ac71de0ddba115))
 
 /* K(name, version). goroutines: slabs of records. saved_context: a goroutine that is not running resumes at pc with sp and bp;
