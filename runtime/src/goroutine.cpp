@@ -6,16 +6,18 @@
 
 #include "fatal.h"
 #include "metadata.h"
+#include "scheduler.h"
 
 namespace stacktide::runtime {
 
 constinit SlabTable slab_table{};
 
 namespace {
-// Guards the free list and the growth of the slab table; leaf lock.
+constexpr std::uint32_t kMostKept = 64;  // free records that a P keeps; it takes and gives half as many at a time
+
+// Guards the common free list and the growth of the slab table; leaf lock.
 constinit std::mutex records_lock;
 constinit Goroutine* free_records = nullptr;
-constinit std::uint64_t last_id = 0;
 
 Goroutine* carve() {
   std::uint64_t count = slab_table.count.load(std::memory_order_relaxed);
@@ -35,18 +37,57 @@ Goroutine* carve() {
   slab.used.store(index + 1, std::memory_order_release);
   return g;
 }
+
+// A record from the common list, or one that was never used. Under records_lock.
+Goroutine* take_record() {
+  Goroutine* g = free_records;
+  if (g == nullptr) return carve();
+  free_records = g->next;
+  return g;
+}
+
+Goroutine* pop(RecordCache& cache) {
+  if (cache.head == nullptr) {
+    std::lock_guard guard(records_lock);
+    // What was never used stays so: a reader looks at every record that was.
+    do {
+      Goroutine* g = take_record();
+      g->next = cache.head;
+      cache.head = g;
+    } while (++cache.count < kMostKept / 2 && free_records != nullptr);
+  }
+  Goroutine* g = cache.head;
+  cache.head = g->next;
+  --cache.count;
+  return g;
+}
+
+void push(RecordCache& cache, Goroutine* g) {
+  g->next = cache.head;
+  cache.head = g;
+  if (++cache.count <= kMostKept) return;
+  std::lock_guard guard(records_lock);
+  while (cache.count > kMostKept / 2) {
+    Goroutine* extra = cache.head;
+    cache.head = extra->next;
+    --cache.count;
+    extra->next = free_records;
+    free_records = extra;
+  }
+}
+
 }  // namespace
 
 Goroutine* allocate_goroutine() {
-  std::lock_guard guard(records_lock);
-  Goroutine* g = free_records;
-  if (g != nullptr) {
-    free_records = g->next;
-    g->next = nullptr;
+  Goroutine* g = nullptr;
+  if (P* p = own_p()) {
+    g = pop(p->records);
   } else {
-    g = carve();
+    std::lock_guard guard(records_lock);
+    g = take_record();
   }
-  g->id = ++last_id;
+  g->next = nullptr;
+  g->id = scheduler.created.fetch_add(1, std::memory_order_relaxed) + 1;
   return g;
 }
 
@@ -69,6 +110,10 @@ void free_goroutine(Goroutine* g) {
     g->result = g->result_ok = 0;
     g->error_number = 0;
     *g->own = {};
+  }
+  if (P* p = own_p()) {
+    push(p->records, g);
+    return;
   }
   std::lock_guard guard(records_lock);
   g->next = free_records;

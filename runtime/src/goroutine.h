@@ -102,6 +102,12 @@ struct Slab {
 inline constexpr std::size_t kMaxSlabs = 8192;
 inline constexpr std::size_t kSlabRecords = 4096;  // 1 MiB
 
+// Free records that a P keeps, linked by `next`. Only the thread that has the P uses it.
+struct RecordCache {
+  Goroutine* head;
+  std::uint32_t count;
+};
+
 // A record with a new id, parent and everything else zero. Ends the program when there is no memory.
 Goroutine* allocate_goroutine();
 // Makes the record free. Its stack is gone already.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "arena.h"
 #include "events.h"
 #include "goroutine.h"
 #include "hot_splits.h"
@@ -28,6 +29,8 @@ using type_slab = Slab;
 using type_event = Event;
 using type_event_ring = EventRing;
 using type_hot_split = HotSplit;
+using type_span = Span;
+using type_stack_cell = StackCell;
 
 // M is published with its private part too; offsetof on these (standard layout but for atomics) is what GCC supports.
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
@@ -240,6 +243,11 @@ void publish_slabs(std::uint64_t count) { set_root(root_goroutine_slabs, &slab_t
 void publish_ms(std::uint64_t count) { set_root(root_ms, all_ms, count); }
 void publish_ps(const P* ps, std::uint64_t count) { set_root(root_ps, ps, count); }
 void publish_event_rings(const EventRing* rings, std::uint64_t count) { set_root(root_event_rings, rings, count); }
+
+void publish_spans(const Span* spans, std::uint64_t count, const StackCell* cells, std::uint64_t cell_count) {
+  set_root(root_spans, spans, count);
+  set_root(root_stack_cells, cells, cell_count);
+}
 
 void publish_arena(std::uint64_t lo, std::uint64_t hi) {
   scheduler.arena_lo = lo;

@@ -7,6 +7,7 @@
 
 #include "fatal.h"
 #include "scheduler.h"
+#include "spans.h"
 #include "stack_growth.h"
 #include "timers.h"
 #include "watch.h"
@@ -18,21 +19,21 @@ namespace {
 constexpr std::int64_t kShortest = 20'000;
 constexpr std::int64_t kLongest = 10'000'000;
 constexpr int kPatience = 50;  // looks in vain before they become fewer
-// A growth is followed by a look at all parked stacks after this long.
-constexpr std::int64_t kShrinkPeriod = 1'000'000'000;
+// A growth is followed by a look at all parked stacks after this long, empty spans by one at them.
+constexpr std::int64_t kTrimPeriod = 1'000'000'000;
 
 // Lives as long as the process: threads may still use it while main returns.
 struct Monitor {
   std::mutex lock;  // after scheduler.lock, before the timers' lock; nothing is made ready under it
   std::condition_variable changed;
   bool woken = false;            // something changed since the last look
-  std::int64_t next_shrink = 0;  // 0: none planned
+  std::int64_t next_trim = 0;    // when memory is looked for that can go; 0: not planned
 };
 
 // The monitor waits and looks at no P.
 constinit std::atomic<bool> asleep = false;
-// Is a look planned? Read without the lock on every growth.
-constinit std::atomic<bool> shrinks_expected = false;
+// Is a trim planned? Read without the lock on every growth.
+constinit std::atomic<bool> trim_expected = false;
 
 Monitor& monitor() {
   static Monitor* const instance = new Monitor;
@@ -49,12 +50,17 @@ void shrink_parked() {
   if (more) expect_shrinks();
 }
 
+void trim_memory() {
+  if (scheduler.shrink != 0) shrink_parked();
+  if (return_empty_spans(false)) expect_trim();
+}
+
 bool ps_run() { return scheduler.idle_ps.load(std::memory_order_seq_cst) != scheduler.max_procs; }
 
 // Until a timer or a shrink is due, something changes, or it is time for another look at the Ps.
 void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard, std::int64_t period) {
   std::int64_t until = next_timer();
-  if (self.next_shrink != 0 && (until == 0 || self.next_shrink < until)) until = self.next_shrink;
+  if (self.next_trim != 0 && (until == 0 || self.next_trim < until)) until = self.next_trim;
   // Either this thread sees the P that watch_ps() is about, or watch_ps() sees that it must wake this thread.
   asleep.store(true, std::memory_order_seq_cst);
   if (ps_run()) {
@@ -88,13 +94,13 @@ void monitor_main() {
       period *= 2;
     }
     guard.lock();
-    if (self.next_shrink != 0 && self.next_shrink <= now) {
-      self.next_shrink = 0;
-      shrinks_expected.store(false, std::memory_order_relaxed);
+    if (self.next_trim != 0 && self.next_trim <= now) {
+      self.next_trim = 0;
+      trim_expected.store(false, std::memory_order_relaxed);
       guard.unlock();
       // A goroutine that is made ready while its stack is being copied waits for this thread to enqueue it.
       scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
-      shrink_parked();
+      trim_memory();
       done_waking();
       guard.lock();
       continue;
@@ -120,12 +126,16 @@ void watch_ps() {
 }
 
 void expect_shrinks() {
-  if (scheduler.shrink == 0 || shrinks_expected.load(std::memory_order_relaxed)) return;
+  if (scheduler.shrink != 0) expect_trim();
+}
+
+void expect_trim() {
+  if (trim_expected.load(std::memory_order_relaxed)) return;
   Monitor& self = monitor();
   std::lock_guard guard(self.lock);
-  if (self.next_shrink != 0) return;
-  shrinks_expected.store(true, std::memory_order_relaxed);
-  self.next_shrink = clock_now() + kShrinkPeriod;
+  if (self.next_trim != 0) return;
+  trim_expected.store(true, std::memory_order_relaxed);
+  self.next_trim = clock_now() + kTrimPeriod;
   self.woken = true;
   self.changed.notify_one();
 }

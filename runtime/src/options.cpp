@@ -79,6 +79,18 @@ Options read_options() {
   if (const char* value = std::getenv("STACKTIDE_STRESS"); value != nullptr && *value != 0) {
     if (std::strcmp(value, "move") != 0) refuse("STACKTIDE_STRESS", value, "move");
     options.stress_move = true;
+    options.freed = freed_poison;
+  }
+  if (const char* value = std::getenv("STACKTIDE_FREED"); value != nullptr && *value != 0) {
+    if (std::strcmp(value, "reuse") == 0) {
+      options.freed = freed_reuse;
+    } else if (std::strcmp(value, "poison") == 0) {
+      options.freed = freed_poison;
+    } else if (std::strcmp(value, "unmap") == 0) {
+      options.freed = freed_unmap;
+    } else {
+      refuse("STACKTIDE_FREED", value, "reuse, poison or unmap");
+    }
   }
   if (const char* value = std::getenv("STACKTIDE_TRACEBACK"); value != nullptr && *value != 0) {
     // In the order of TracebackLevel.

@@ -1,9 +1,11 @@
-// What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _EVENTS, _TRACEBACK. Read once, by run().
+// What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _FREED, _EVENTS, _TRACEBACK. Read once, by
+// run().
 #pragma once
 
 #include <cstdint>
 
 #include "goroutine.h"
+#include "stack.h"
 #include "traceback.h"
 
 namespace stacktide::runtime {
@@ -15,7 +17,8 @@ struct Options {
   std::uint64_t segment_size = 8192; // STACKTIDE_SEGMENT: bytes of a linked segment, a power of two from 2048
   std::uint64_t max_stack = std::uint64_t{1} << 30;  // STACKTIDE_MAXSTACK: bytes over all segments
   bool shrink = true;                // STACKTIDE_SHRINK=off: only shrink_stacks() shrinks
-  bool stress_move = false;          // STACKTIDE_STRESS=move: each check moves the stack, the old one is poisoned
+  bool stress_move = false;          // STACKTIDE_STRESS=move: each check moves the stack
+  Freed freed = freed_reuse;         // STACKTIDE_FREED: what becomes of freed stacks: reuse, poison, unmap; with STRESS=move: poison
   std::uint32_t events = 4096;       // STACKTIDE_EVENTS: records per event ring, a power of two
   TracebackLevel traceback = TracebackLevel::single;  // STACKTIDE_TRACEBACK: none, single, all, system: what an error shows
 };

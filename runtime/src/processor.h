@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "goroutine.h"
+#include "stack.h"
 
 namespace stacktide::runtime {
 
@@ -29,6 +30,8 @@ struct alignas(64) P {
   // Private from here on.
   P* next_idle;
   std::uint32_t random;
+  StackCache stacks;
+  RecordCache records;
 };
 
 // Owner only. Puts g at the tail, or into run_next (then the one there before goes to the tail). When the ring is full, half of it and g go

@@ -13,6 +13,7 @@
 #include "metadata.h"
 #include "monitor.h"
 #include "scheduler.h"
+#include "spans.h"
 #include "stack.h"
 #include "stack_growth.h"
 #include "stacktide/detail/entries.h"
@@ -45,7 +46,6 @@ Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::
     g->status.store(status_runnable, std::memory_order_relaxed);
   }
   scheduler.live.fetch_add(1, std::memory_order_relaxed);
-  scheduler.created.fetch_add(1, std::memory_order_relaxed);
   return g;
 }
 
@@ -72,7 +72,7 @@ void start_runtime() {
   find_vector_state();
   prepare_library_calls();
   speak_when_terminated();
-  if (options.stress_move) poison_freed_stacks();
+  set_freed_stacks(options.freed);
   reserve_arena();
   reserve_ms();
   make_event_rings(options.max_procs, options.events);
@@ -255,6 +255,7 @@ std::uint64_t stacktide_shrink_stacks_impl() {
   for_each_goroutine([&](Goroutine& g) {
     if (g.status.load(std::memory_order_relaxed) == status_waiting && shrink_if_idle(g, false)) ++shrunk;
   });
+  return_empty_spans(true);
   return shrunk;
 }
 

@@ -1,134 +1,120 @@
 #include "stack.h"
 
-#include <sys/mman.h>
-
 #include <bit>
 #include <cstdio>
 #include <cstring>
-#include <mutex>
 
 #include "fatal.h"
-#include "metadata.h"
-
-constinit std::uint64_t stacktide_arena_lo = 0;
-constinit std::uint64_t stacktide_arena_size = 0;
+#include "scheduler.h"
+#include "spans.h"
 
 namespace stacktide::runtime {
 namespace {
 
-constexpr std::uint64_t kArenaSize = std::uint64_t{256} << 30;
-// 0x1d.. to 0x2d..: byte pairs like 5a 1d in the middle of six significant bytes, unlike UTF-8 text, small integers or
-// doubles. A 32-bit variable may share its word with the upper half of a stale pointer, so the lower half must not look like
-// one in use either: from 0x9d5a0000 on, half a GiB is unlike small integers, and floats below 1e-20.
-constexpr std::uint64_t kArenaHints[] = {0x1d5a9d5a0000, 0x2d5a9d5a0000, 0x1f5a9d5a0000, 0x0d5a9d5a0000};
-constexpr std::uint64_t kCommitStep = std::uint64_t{4} << 20;  // cores made by a debugger hold all that is committed
-constexpr unsigned kLastClass = 30;                            // 1 GiB
-constexpr std::uint64_t kMoveUnit = 65536;                     // moves are multiples of it
-constexpr std::uint64_t kColours = kMoveUnit / kStackMin;
-constexpr std::uint64_t kChunk = 4 * kMoveUnit;  // small stacks are cut from
+constexpr unsigned kFirstClass = std::countr_zero(kStackMin);
+constexpr std::uint64_t kCacheBytes = std::uint64_t{256} << 10;  // of each size that a P keeps
+constexpr unsigned kMostCached = kCacheBytes / kStackMin;
+constexpr unsigned kSameColour = 4;  // fetched at a time: each 64 KiB have but one
+constexpr unsigned char kPoison = 0xee;
+constexpr std::uint64_t kPoisonWord = 0xeeeeeeeeeeeeeeee;
 
-// Guards everything here; leaf lock.
-constinit std::mutex arena_lock;
-constinit std::uint64_t next_free = 0;  // never handed out from here on
-constinit std::uint64_t committed = 0;  // readable and writable up to here
-// By class and colour: lowest address of the first; each links at its second word. Bit n of `available`: colour n has some.
-constinit std::uint64_t free_stacks[kLastClass + 1][kColours] = {};
-constinit std::uint32_t available[kLastClass + 1] = {};
-static_assert(kColours == 32);
-constinit bool poison = false;
-
-unsigned class_of(std::uint64_t size) { return static_cast<unsigned>(std::countr_zero(size)); }
+constinit Freed freed_mode = freed_reuse;
 
 std::uint64_t& word(std::uint64_t address) { return *reinterpret_cast<std::uint64_t*>(address); }
 
-unsigned colour_of(std::uint64_t hi) { return static_cast<unsigned>(hi % kMoveUnit / kStackMin); }
+std::uint32_t colour_of(std::uint64_t hi) { return static_cast<std::uint32_t>(hi % kUnit / kStackMin); }
 
-// Makes the arena readable and writable up to `end`, which is handed out next.
-void commit(std::uint64_t end) {
-  if (end > stacktide_arena_lo + stacktide_arena_size) fatal("out of address space for goroutine stacks");
-  if (end > committed) {
-    std::uint64_t step = (end - committed + kCommitStep - 1) & ~(kCommitStep - 1);
-    const std::uint64_t left = stacktide_arena_lo + stacktide_arena_size - committed;
-    if (step > left) step = left;
-    if (mprotect(reinterpret_cast<void*>(committed), step, PROT_READ | PROT_WRITE) != 0) {
-      fatal("out of memory for goroutine stacks");
-    }
-    madvise(reinterpret_cast<void*>(committed), step, MADV_DODUMP);
-    committed += step;
-    publish_arena(stacktide_arena_lo, committed);
+unsigned most_cached(unsigned size_class) { return static_cast<unsigned>(kCacheBytes >> size_class); }
+
+void keep(StackCache& cache, unsigned size_class, std::uint32_t cell) {
+  const unsigned index = size_class - kFirstClass;
+  const std::uint32_t colour = colour_of(cell_address(cell) + (std::uint64_t{1} << size_class));
+  stack_cells[cell].next = cache.lists[index][colour];
+  cache.lists[index][colour] = cell;
+  cache.available[index] |= 1U << colour;
+  ++cache.count[index];
+}
+
+std::uint32_t pick(StackCache& cache, unsigned index, std::uint32_t colour) {
+  std::uint32_t& head = cache.lists[index][colour];
+  const std::uint32_t cell = head;
+  head = stack_cells[cell].next;
+  if (head == 0) cache.available[index] &= ~(1U << colour);
+  --cache.count[index];
+  stack_cells[cell].next = kInUse;
+  return cell;
+}
+
+std::uint32_t allocate_cached(StackCache& cache, unsigned size_class, std::uint32_t colour) {
+  const unsigned index = size_class - kFirstClass;
+  const std::uint32_t wanted = colour == kAnyColour ? ~std::uint32_t{0} : 1U << colour;
+  if ((cache.available[index] & wanted) == 0) {
+    std::uint32_t cells[kMostCached];
+    const unsigned n = take_stacks(size_class, colour, cells, colour == kAnyColour ? most_cached(size_class) / 2 : kSameColour);
+    for (unsigned i = n; i-- > 0;) keep(cache, size_class, cells[i]);
   }
-  next_free = end;
+  return pick(cache, index, static_cast<std::uint32_t>(std::countr_zero(cache.available[index] & wanted)));
 }
 
-void push(std::uint64_t lo, std::uint64_t size) {
-  const unsigned colour = colour_of(lo + size);
-  std::uint64_t& head = free_stacks[class_of(size)][colour];
-  word(lo + 8) = head;
-  head = lo;
-  available[class_of(size)] |= 1U << colour;
+// Half of them, evenly by colour.
+void flush(StackCache& cache, unsigned size_class) {
+  const unsigned index = size_class - kFirstClass;
+  std::uint32_t cells[kMostCached];
+  unsigned n = 0;
+  while (n < most_cached(size_class) / 2) {
+    for (std::uint32_t left = cache.available[index]; left != 0 && n < most_cached(size_class) / 2; left &= left - 1) {
+      cells[n++] = pick(cache, index, static_cast<std::uint32_t>(std::countr_zero(left)));
+    }
+  }
+  give_stacks(size_class, cells, n);
 }
 
-std::uint64_t pop(unsigned size_class, unsigned colour) {
-  std::uint64_t& head = free_stacks[size_class][colour];
-  const std::uint64_t lo = head;
-  head = word(lo + 8);
-  if (head == 0) available[size_class] &= ~(1U << colour);
-  return lo;
-}
-
-// New stacks of this size on the free lists, at least one of this colour.
-void carve(std::uint64_t size, unsigned colour) {
-  const std::uint64_t start = (next_free + kMoveUnit - 1) & ~(kMoveUnit - 1);
-  if (size < kMoveUnit) {
-    commit(start + kChunk);
-    // Backwards, so that they are handed out from the lowest on.
-    const std::uint64_t phase = colour * kStackMin % size;
-    std::uint64_t lo = start + phase + (kChunk - phase) / size * size;
-    while (lo > start + phase) push(lo -= size, size);
-  } else {
-    const std::uint64_t lo = start + colour * kStackMin;
-    commit(lo + size);
-    push(lo, size);
+// What a stale pointer wrote into a freed stack shows when the stack is used again.
+void check_poison(std::uint64_t lo, std::uint64_t size, std::uint64_t freed_by) {
+  const char* bytes = reinterpret_cast<const char*>(lo);
+  if (word(lo) == kPoisonWord && std::memcmp(bytes, bytes + 8, size - 8) == 0) return;
+  for (std::uint64_t at = lo; at < lo + size; at += 8) {
+    if (word(at) == kPoisonWord) continue;
+    char text[160];
+    std::snprintf(text, sizeof text, "a stack that goroutine %lu gave back was written to at %#lx: it is %#lx", freed_by, at, word(at));
+    fatal(text);
   }
 }
 
 }  // namespace
 
-void reserve_arena() {
-  if (stacktide_arena_size != 0) return;
-  for (std::uint64_t hint : kArenaHints) {
-    void* at = mmap(reinterpret_cast<void*>(hint), kArenaSize, PROT_NONE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (at == MAP_FAILED) continue;
-    // Two goroutines share a page; huge pages would make a parked one cost 2 MiB.
-    madvise(at, kArenaSize, MADV_NOHUGEPAGE);
-    // gcore would write even what is not accessible: 256 GiB of nothing.
-    madvise(at, kArenaSize, MADV_DONTDUMP);
-    next_free = committed = stacktide_arena_lo = reinterpret_cast<std::uint64_t>(at);
-    stacktide_arena_size = kArenaSize;
-    return;
-  }
-  fatal("cannot reserve 256 GiB of address space for goroutine stacks (ulimit -v?)");
-}
+void set_freed_stacks(Freed freed) { freed_mode = freed; }
+Freed freed_stacks() { return freed_mode; }
 
 std::uint64_t allocate_stack(std::uint64_t size, std::uint64_t like_hi) {
-  std::lock_guard guard(arena_lock);
-  const unsigned size_class = class_of(size);
-  unsigned colour = colour_of(like_hi);
-  if (like_hi == 0 && available[size_class] != 0) colour = static_cast<unsigned>(std::countr_zero(available[size_class]));
-  if ((available[size_class] >> colour & 1) == 0) carve(size, colour);
-  const std::uint64_t lo = pop(size_class, colour);
+  const unsigned size_class = static_cast<unsigned>(std::countr_zero(size));
+  const std::uint32_t colour = like_hi == 0 ? kAnyColour : colour_of(like_hi);
+  std::uint32_t cell = 0;
+  P* p = own_p();
+  if (p != nullptr && size_class < kFirstClass + StackCache::kSizes && freed_mode != freed_unmap) {
+    cell = allocate_cached(p->stacks, size_class, colour);
+  } else {
+    take_stacks(size_class, colour, &cell, 1);
+  }
+  const std::uint64_t lo = cell_address(cell);
+  if (freed_mode == freed_poison && stack_cells[cell].freed_by != 0) check_poison(lo, size, stack_cells[cell].freed_by);
   word(lo) = kCanary;
-  add_stack_bytes(static_cast<std::int64_t>(size));
   return lo;
 }
 
 void free_stack(std::uint64_t lo, std::uint64_t size, std::uint64_t goroutine) {
   check_canary(lo, goroutine);
-  if (poison) std::memset(reinterpret_cast<void*>(lo), 0xee, size);
-  std::lock_guard guard(arena_lock);
-  push(lo, size);
-  add_stack_bytes(-static_cast<std::int64_t>(size));
+  if (freed_mode == freed_poison) std::memset(reinterpret_cast<void*>(lo), kPoison, size);
+  const unsigned size_class = static_cast<unsigned>(std::countr_zero(size));
+  const std::uint32_t cell = cell_of(lo);
+  stack_cells[cell].freed_by = goroutine;
+  P* p = own_p();
+  if (p == nullptr || size_class >= kFirstClass + StackCache::kSizes || freed_mode == freed_unmap) {
+    give_stacks(size_class, &cell, 1);
+    return;
+  }
+  keep(p->stacks, size_class, cell);
+  if (p->stacks.count[size_class - kFirstClass] > most_cached(size_class)) flush(p->stacks, size_class);
 }
 
 void check_canary(std::uint64_t lo, std::uint64_t goroutine) {
@@ -139,6 +125,15 @@ void check_canary(std::uint64_t lo, std::uint64_t goroutine) {
   fatal(text);
 }
 
-void poison_freed_stacks() { poison = true; }
+StackPlace describe_stack_address(std::uint64_t address) {
+  if (address - stacktide_arena_lo >= stacktide_arena_size) return {StackPlace::outside, 0, 0, 0};
+  const Span* span = find_span(address);
+  if (span == nullptr || span->stack_size == 0 || address < span->lo + span->first) return {StackPlace::unused, 0, 0, 0};
+  const std::uint64_t lo = span->lo + span->first + (address - span->lo - span->first) / span->stack_size * span->stack_size;
+  const StackCell& cell = stack_cells[cell_of(lo)];
+  if (span->state == span_state_unmapped) return {StackPlace::unmapped, lo, lo + span->stack_size, cell.freed_by};
+  if (span->state != span_state_stacks || lo + span->stack_size > span->lo + span->size) return {StackPlace::unused, 0, 0, 0};
+  return {cell.next == kInUse ? StackPlace::in_use : StackPlace::freed, lo, lo + span->stack_size, cell.freed_by};
+}
 
 }  // namespace stacktide::runtime

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "arena.h"
 #include "events.h"
 #include "goroutine.h"
 #include "hot_splits.h"
@@ -36,6 +37,8 @@ using type_slab = stacktide::runtime::Slab;
 using type_event = stacktide::runtime::Event;
 using type_event_ring = stacktide::runtime::EventRing;
 using type_hot_split = stacktide::runtime::HotSplit;
+using type_span = stacktide::runtime::Span;
+using type_stack_cell = stacktide::runtime::StackCell;
 
 std::vector<char> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

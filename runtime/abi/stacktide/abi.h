@@ -131,7 +131,8 @@ typedef struct {
 /* ---- Vocabulary ------------------------------------------------------------------------------------------------------
  * F(type, field, kind). Sizes are bytes, times nanoseconds of CLOCK_MONOTONIC, addresses the target's own. */
 
-#define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring) T(hot_split)
+#define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring) T(hot_split)   \
+  T(span) T(stack_cell)
 
 /* stack_*: extents of the current (newest) segment. stackguard0: the guard, or a sentinel. stackguard: the true guard.
  * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
@@ -206,7 +207,7 @@ typedef struct {
   F(p, ticks, UNSIGNED)
 
 /* global_head: first goroutine of the global run queue, linked by goroutine.next. now: the clock when the runtime last looked,
- * for cores, which do not record when they were taken. */
+ * for cores, which do not record when they were taken. stack_bytes: of stacks that goroutines have, or Ps keep for those to come. */
 #define STACKTIDE_FIELDS_scheduler(F)                                                                                       \
   F(scheduler, max_procs, UNSIGNED)                                                                                         \
   F(scheduler, policy, ENUM)                                                                                                \
@@ -269,10 +270,28 @@ typedef struct {
   F(hot_split, allocated, UNSIGNED)                                                                                         \
   F(hot_split, bytes, UNSIGNED)
 
+/* A run of the arena's units, from arena_lo: record n is of unit n. lo 0: never used; size 0: the unit is a part of the span at lo (for a free
+ * span, only its last unit's record says so). A span is cut in `stacks` stacks of stack_size bytes, the first at lo + first; nobody has `free` of them:
+ * a P keeps some of the others for goroutines to come. */
+#define STACKTIDE_FIELDS_span(F)                                                                                            \
+  F(span, lo, ADDRESS)                                                                                                      \
+  F(span, size, UNSIGNED)                                                                                                   \
+  F(span, stack_size, UNSIGNED)                                                                                             \
+  F(span, first, UNSIGNED)                                                                                                  \
+  F(span, stacks, UNSIGNED)                                                                                                 \
+  F(span, free, UNSIGNED)                                                                                                   \
+  F(span, state, ENUM)
+
+/* A place where a stack may begin: record n is of arena_lo + (n - 1) * stack_min. freed_by: id of the goroutine that last gave a stack that begins there
+ * back, 0 when none did. next: the constant stack_in_use while a goroutine has that stack. */
+#define STACKTIDE_FIELDS_stack_cell(F)                                                                                      \
+  F(stack_cell, freed_by, UNSIGNED)                                                                                         \
+  F(stack_cell, next, UNSIGNED)
+
 #define STACKTIDE_FIELDS(F)                                                                                                 \
   STACKTIDE_FIELDS_goroutine(F) STACKTIDE_FIELDS_segment(F) STACKTIDE_FIELDS_m(F) STACKTIDE_FIELDS_p(F)                     \
   STACKTIDE_FIELDS_scheduler(F) STACKTIDE_FIELDS_slab(F) STACKTIDE_FIELDS_event(F) STACKTIDE_FIELDS_event_ring(F)        \
-  STACKTIDE_FIELDS_hot_split(F)
+  STACKTIDE_FIELDS_hot_split(F) STACKTIDE_FIELDS_span(F) STACKTIDE_FIELDS_stack_cell(F)
 
 /* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers. */
 #define STACKTIDE_ENUMS(E)                                                                                                  \
@@ -306,6 +325,11 @@ typedef struct {
   E(m_status, spinning, 1, "spinning")                                                                                      \
   E(m_status, running, 2, "running")                                                                                        \
   E(m_status, blocking, 3, "blocking")                                                                                      \
+  E(span_state, none, 0, "")                                                                                                \
+  E(span_state, stacks, 1, "stacks")                                                                                        \
+  E(span_state, free, 2, "free")                                                                                            \
+  E(span_state, returning, 3, "returning")                                                                                  \
+  E(span_state, unmapped, 4, "unmapped")                                                                                    \
   E(p_status, idle, 0, "idle")                                                                                              \
   E(p_status, running, 1, "running")
 
@@ -320,6 +344,7 @@ typedef struct {
   C(stack_max, 1073741824)                                                                                                  \
   C(guard_preempt, -1314)                                                                                                   \
   C(guard_force_move, -275)                                                                                                 \
+  C(stack_in_use, 4294967295)                                                                                               \
   C(flag_system, 1)                                                                                                         \
   C(flag_locked, 2)                                                                                                         \
   C(canary, INT64_C(0x57ac71de0ddba115))
@@ -331,7 +356,8 @@ typedef struct {
 
 /* R(name, type). runtime_version is text. */
 #define STACKTIDE_ROOTS(R)                                                                                                  \
-  R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring) R(hot_splits, hot_split)
+  R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring) R(hot_splits, hot_split) \
+  R(spans, span) R(stack_cells, stack_cell)
 #define STACKTIDE_ROOT_VERSION "runtime_version"
 
 #endif

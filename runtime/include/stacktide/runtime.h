@@ -148,6 +148,7 @@ using stack_numbers = detail::stack_numbers;
 }
 
 // Halves the stack of the caller and of each parked goroutine that uses less than a quarter of its own and may move. Returns how many were.
+// Also gives the pages of stacks that nobody has back to the system, all but 16 MiB: what otherwise happens after a second or two.
 inline std::uint64_t shrink_stacks() { return detail::stacktide_shrink_stacks(); }
 
 }  // namespace stacktide
