@@ -138,7 +138,7 @@ void bind_frames(py::module_& module) {
 void bind_scheduler(py::module_& module) {
   using M = Machine;
   bind<M>(module, "Machine", "An M: an OS thread of the runtime.", "id", &M::id, "address", &M::address, "tid", &M::tid,
-          "status", &M::status, "goroutine", &M::goroutine, "p", &M::p, "stack_lo", &M::stack_lo, "stack_hi", &M::stack_hi,
+          "status", &M::status, "goroutine", &M::goroutine, "p", &M::p, "call", &M::call, "stack_lo", &M::stack_lo, "stack_hi", &M::stack_hi,
           "guard_size", &M::guard_size, "sp", &M::sp, "damage", &M::damage);
   using P = Processor;
   bind<P>(module, "Processor", "A P: the right to run goroutines.", "id", &P::id, "address", &P::address, "status",

@@ -5,7 +5,14 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstring>
+#include <exception>
 #include <span>
 #include <string>
 #include <string_view>
@@ -314,6 +321,30 @@ TEST_CASE("debug info in a separate file is found by its link, unless it belongs
   REQUIRE(test::run({"objcopy", "--only-keep-debug", test::test_program("unwind_names_O0"), debug}).exit_code == 0);
   ImageCache fresh;
   CHECK_FALSE(Symbolizer(memory, modules, fresh).address_of("c_function"));
+}
+
+TEST_CASE("a function is called what its caller calls it, else what it calls itself") {
+  // A process with this one's addresses.
+  const pid_t twin = fork();
+  if (twin == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (true) pause();
+  }
+  const auto target = opened(twin);
+  ImageCache images;
+  Symbolizer symbolizer(target->memory(), target->modules(), images);
+  const auto here = reinterpret_cast<Address>(&names_of);
+  // libc chooses its memcpy when the program starts; it has a name for each.
+  void* (*volatile copy)(void*, const void*, std::size_t) = &std::memcpy;
+  int (*volatile uncaught)() noexcept = &std::uncaught_exceptions;
+  CHECK(symbolizer.called_name(reinterpret_cast<Address>(copy), here) == "memcpy");
+  CHECK(symbolizer.called_name(reinterpret_cast<Address>(uncaught), here) == "std::uncaught_exceptions");
+  CHECK(symbolizer.called_name(here, here) == "(anonymous namespace)::names_of");
+  // A caller that does not import it, as one through a pointer.
+  CHECK(symbolizer.called_name(reinterpret_cast<Address>(uncaught), 0) == "std::uncaught_exceptions");
+  CHECK(symbolizer.called_name(0x10, here) == "");
+  kill(twin, SIGKILL);
+  waitpid(twin, nullptr, 0);
 }
 
 TEST_CASE("an address in no module is a frame without a name") {

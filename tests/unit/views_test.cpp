@@ -121,6 +121,17 @@ TEST_CASE("a backtrace looks like GDB's, with the CFA and the size of each frame
         "2 frames outside these: --limit 0\n");
 }
 
+TEST_CASE("the header of a goroutine in a library call names the function") {
+  auto g = parked(7);
+  g.status = "syscall";
+  g.wait_reason = "read";
+  CHECK(goroutine_header(g) == "goroutine 7 [syscall (read)]:");
+  g.wait_ns = 5 * 60'000'000'000;
+  CHECK(goroutine_header(g) == "goroutine 7 [syscall (read), 5 minutes]:");
+  g.wait_reason = "";
+  CHECK(goroutine_header(g) == "goroutine 7 [syscall, 5 minutes]:");
+}
+
 TEST_CASE("equal stacks are printed once, without what differs between them") {
   auto snapshot = snapshot_of({parked(7), parked(8), parked(12)});
   auto& g = snapshot.goroutines;
@@ -207,8 +218,15 @@ TEST_CASE("sched shows Ps, Ms, queues and idle ones") {
   m.stack_hi = 0x7f0000010000;
   m.guard_size = 4096;
   m.sp = 0x7f000000f000;
-  snapshot.ms = {m};
-  snapshot.m_counts = {2, 1, 1};
+  Machine blocked = m;
+  blocked.id = 2;
+  blocked.tid = 4244;
+  blocked.status = "blocking";
+  blocked.goroutine = 8;
+  blocked.p.reset();
+  blocked.call = "read";
+  snapshot.ms = {m, blocked};
+  snapshot.m_counts = {3, 2, 1};
   snapshot.scheduler.global_queue = {30, 31};
   snapshot.scheduler.values.insert({{"idle_ps", 1}, {"idle_ms", 0}, {"live", 12}, {"created", 10'000}});
   CHECK(scheduler_text(snapshot, {}) ==
@@ -216,9 +234,10 @@ TEST_CASE("sched shows Ps, Ms, queues and idle ones") {
         "0  running  1     77         5      14  10 11 12 13 14 15 16 17 18 19 20 21 ... and 2 more\n"
         "1  idle     -      0         -       0\n"
         "\n"
-        "M  thread  status   goroutine  P  system stack                      size  used  guard\n"
-        "1    4243  running          7  0  0x7f0000000000 - 0x7f0000010000  65536  4096   4096\n"
-        "1 of 2 Ms could not be read\n"
+        "M  thread  status    goroutine  P  in call  system stack                      size  used  guard\n"
+        "1    4243  running           7  0           0x7f0000000000 - 0x7f0000010000  65536  4096   4096\n"
+        "2    4244  blocking          8  -  read     0x7f0000000000 - 0x7f0000010000  65536  4096   4096\n"
+        "1 of 3 Ms could not be read\n"
         "\n"
         "global queue  2: 30 31\n"
         "idle          Ps 1, Ms 0\n"

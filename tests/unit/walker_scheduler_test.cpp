@@ -37,12 +37,18 @@ TEST_CASE("inside a library call, sp is where the goroutine left its stack, or u
     auto running = FakeRuntime::parked(7);
     running["status"] = 3;
     running["m"] = runtime.m_address(0);
+    running["wait_object"] = 0x409000;
+    running["wait_since"] = 400'000'000;
     if (!known) running["sp"] = 0;
     runtime.goroutines.push_back(running);
     runtime.ms.push_back({{"id", 3}, {"tid", 100}});
     target.add_thread(100, 0x409999, 0x6000);
     const auto snapshot = walk_it(runtime, target);
     CHECK(snapshot.goroutines[0].status == "syscall");
+    // A function, which has no text here, and since when.
+    CHECK(snapshot.goroutines[0].wait_reason == "");
+    CHECK(snapshot.goroutines[0].wait_object == 0x409000);
+    CHECK(snapshot.goroutines[0].wait_ns == 600'000'000);
     CHECK(snapshot.goroutines[0].stack.used == (known ? 312U : 0U));
     CHECK((snapshot.goroutines[0].stack.sp != 0) == known);
   }

@@ -43,8 +43,9 @@ const Frame* first_user_frame(Range&& frames) {
 const Frame* innermost_user_frame(std::span<const Frame> frames) { return first_user_frame(frames); }
 const Frame* outermost_user_frame(std::span<const Frame> frames) { return first_user_frame(std::views::reverse(frames)); }
 
-const std::string& state_of(const Goroutine& goroutine) {
-  return goroutine.wait_reason.empty() ? goroutine.status : goroutine.wait_reason;
+std::string state_of(const Goroutine& goroutine) {
+  if (goroutine.wait_reason.empty()) return goroutine.status;
+  return goroutine.status == "waiting" ? goroutine.wait_reason : goroutine.status + " (" + goroutine.wait_reason + ")";
 }
 
 std::string_view base_name(std::string_view path) {

@@ -19,8 +19,8 @@ const Frame* innermost_user_frame(std::span<const Frame> frames);
 // The outermost such frame.
 const Frame* outermost_user_frame(std::span<const Frame> frames);
 
-// "chan receive" for a waiting goroutine, else its status.
-const std::string& state_of(const Goroutine& goroutine);
+// "chan receive" for a waiting goroutine, "syscall (read)" for one in a library call, else its status.
+std::string state_of(const Goroutine& goroutine);
 // The last component of a path.
 std::string_view base_name(std::string_view path);
 

@@ -75,10 +75,33 @@ struct Session::State {
       } else {
         snapshot_ = walk(*target, descriptor->descriptor, layout);
         (*snapshot_)->runtime.producer = printable(descriptor->producer);
-        if (*snapshot_) target->release(stacks(**snapshot_));
+        target->release(stacks(**snapshot_));
+        name_library_calls(**snapshot_);
       }
     }
     return *snapshot_;
+  }
+
+  // The functions of goroutines that are in a library call, by name. There are no more of these than threads.
+  void name_library_calls(Snapshot& snapshot) {
+    std::map<Address, std::string> names;
+    for (auto& g : snapshot.goroutines) {
+      if (g.status != "syscall" || g.wait_object == 0) continue;
+      auto [name, fresh] = names.try_emplace(g.wait_object);
+      if (fresh) name->second = library_call(g);
+      g.wait_reason = name->second;
+    }
+    for (auto& m : snapshot.ms) {
+      const auto* g = snapshot.find(m.goroutine);
+      if (g != nullptr && g->status == "syscall") m.call = g->wait_reason;
+    }
+  }
+
+  std::string library_call(const Goroutine& goroutine) {
+    auto name = symbolizer().called_name(goroutine.wait_object, goroutine.entry_pc);
+    if (name.empty()) return fmt::format("{:#x}", goroutine.wait_object);
+    // The runtime's own wrapper of a function given to on_system_stack().
+    return is_runtime_frame(symbolize(goroutine.wait_object, true).back()) ? "on_system_stack" : name;
   }
 
   // What unwinding reads: the used part of every goroutine's stack, and of the threads' own.

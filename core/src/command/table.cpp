@@ -42,6 +42,7 @@ constexpr std::array kCommands = {
         {"list", "", "goroutines, one per row: status, place, stack size and use",
          "Sizes are bytes. used: from the top of the stack to sp, over all segments; headroom: from sp down to the\n"
          "guard; grows: how often the stack was copied to a larger one. '?' is what could not be found out.\n"
+         "syscall: in blocking(), or in a library call that lasts; wait-reason is then the function's name.\n"
          "At a prompt, above 200 rows, goroutines that stand in the same place share a row.\n"
          "Fields: id status wait_reason function file line entry label size used headroom high_water grows links\n"
          "shrinks hot_splits bytes_copied system m parent wait_ns guard_state.\n"
@@ -64,7 +65,9 @@ constexpr std::array kCommands = {
                  kOnlyJson,
                  1,
                  run_stack},
-    CommandEntry{{"sched", "", "the scheduler: Ps with run queues, Ms with thread stacks, idle ones", "$ sched"},
+    CommandEntry{{"sched", "", "the scheduler: Ps with run queues, Ms with thread stacks, idle ones",
+                  "in call: the library function that an M's goroutine is in; it has given its P away.\n"
+                  "$ sched"},
                  kOnlyJson,
                  0,
                  run_scheduler},

@@ -15,6 +15,7 @@
 #include "base/printable.h"
 #include "symbols/debug_files.h"
 #include "symbols/debug_info.h"
+#include "symbols/imports.h"
 #include "symbols/location.h"
 #include "symbols/names.h"
 #include "symbols/symbol_table.h"
@@ -31,6 +32,7 @@ struct LoadedModule {
   Image* debug = nullptr;  // separate debug file
   std::unique_ptr<DebugInfo> info;
   std::unique_ptr<SymbolTable> symbols;
+  std::optional<std::unordered_map<Address, std::string>> imports;  // once asked for
 };
 
 // All that an address means; `parameters` has as many entries as `frames`.
@@ -145,6 +147,18 @@ struct Symbolizer::State {
     frame.offset = pc - symbol->start;
   }
 
+  // The linkage name by which the module around `caller` imports this function; "" when it does not.
+  std::string imported_name(Address function, Address caller) {
+    refresh();
+    const std::size_t position = index.find(caller);
+    if (position == ModuleIndex::kNone) return "";
+    LoadedModule& files = load(position);
+    if (files.image == nullptr) return "";
+    if (!files.imports) files.imports = imported_functions(*files.image, modules[position].load_bias, memory);
+    const auto found = files.imports->find(function);
+    return found == files.imports->end() ? "" : found->second;
+  }
+
   std::optional<CallSite> call_site(const UnwoundFrame& caller) {
     Meaning& there = meaning(caller.pc, false);
     if (there.functions.empty()) return std::nullopt;
@@ -197,6 +211,14 @@ std::vector<Frame> Symbolizer::symbolize(const UnwoundFrame& frame, std::span<co
   }
   state_->fill_arguments(meaning, frame, callers, frames);
   return frames;
+}
+
+std::string Symbolizer::called_name(Address function, Address caller) {
+  if (const std::string name = state_->imported_name(function, caller); !name.empty())
+    return printable(without_signature(demangle(name)));
+  const Frame& own = state_->meaning(function, true).frames.back();
+  // Debug information of C libraries knows functions by internal names.
+  return own.symbol.empty() || own.symbol.starts_with("_Z") ? own.function : own.symbol;
 }
 
 std::optional<Address> Symbolizer::address_of(std::string_view symbol) {

@@ -30,6 +30,9 @@ class Symbolizer {
   // The same with `args` filled as far as DWARF locates them at this frame ("n=3, text=..."). `callers`: the frames outside
   // it, nearest first; optimised code often leaves an argument's value only to its caller.
   std::vector<Frame> symbolize(const UnwoundFrame& frame, std::span<const UnwoundFrame> callers = {});
+  // The name by which code around `caller` calls the function at `function`: "read", "std::condition_variable::wait". The one that it imports,
+  // else the function's own; "" when it has none.
+  std::string called_name(Address function, Address caller);
   // Address of a symbol of that linkage name in any module, main executable first.
   std::optional<Address> address_of(std::string_view symbol);
 

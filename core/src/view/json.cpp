@@ -124,6 +124,7 @@ Json to_json(const Machine& m) {
           {"status", m.status},
           {"goroutine", m.goroutine == 0 ? Json(nullptr) : Json(m.goroutine)},
           {"p", value_or_null(m.p)},
+          {"call", m.call.empty() ? Json(nullptr) : Json(m.call)},
           {"stack_lo", hex(m.stack_lo)},
           {"stack_hi", hex(m.stack_hi)},
           {"guard_size", m.guard_size},

@@ -52,12 +52,13 @@ std::string scheduler_text(const Snapshot& snapshot, const Style& style) {
   ms.column("thread", Align::right);
   ms.column("status", Align::left);
   for (const auto* header : {"goroutine", "P"}) ms.column(header, Align::right);
+  ms.column("in call", Align::left);
   ms.column("system stack", Align::left);
   for (const auto* header : {"size", "used", "guard"}) ms.column(header, Align::right);
   for (const auto& m : snapshot.ms) {
     const bool known = m.stack_hi > m.stack_lo;
     const bool inside = known && m.sp >= m.stack_lo && m.sp <= m.stack_hi;
-    ms.row({fmt::format("{}", m.id), fmt::format("{}", m.tid), m.status, goroutine_or_none(m.goroutine), id_or_none(m.p),
+    ms.row({fmt::format("{}", m.id), fmt::format("{}", m.tid), m.status, goroutine_or_none(m.goroutine), id_or_none(m.p), m.call,
             known ? fmt::format("{} - {}", hex(m.stack_lo), hex(m.stack_hi)) : "?",
             known ? fmt::format("{}", m.stack_hi - m.stack_lo) : "?", inside ? fmt::format("{}", m.stack_hi - m.sp) : "-",
             fmt::format("{}", m.guard_size)});
@@ -72,7 +73,7 @@ std::string scheduler_text(const Snapshot& snapshot, const Style& style) {
                                                             : fmt::format("{}: {}", grouped(scheduler.global_queue.size()),
                                                                           queue_text(scheduler.global_queue))});
   facts.row({"idle", value_line(scheduler, {{"idle_ps", "Ps"}, {"idle_ms", "Ms"}, {"spinning_ms", "spinning Ms"}})});
-  facts.row({"waiting", value_line(scheduler, {{"blocking", "in blocking calls"}, {"timers", "timers"}})});
+  facts.row({"waiting", value_line(scheduler, {{"blocking", "in calls without a P"}, {"timers", "timers"}})});
   facts.row({"goroutines", value_line(scheduler, {{"live", "live"}, {"created", "created"}})});
   facts.row({"stacks", fmt::format("policy {}, {}", scheduler.policy,
                                    value_line(scheduler, {{"stack_bytes", "bytes in use"},

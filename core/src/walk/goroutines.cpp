@@ -88,7 +88,7 @@ class GoroutineWalk {
     const auto status = record.signed_number(fields_.status);
     g.status = enum_text(statuses_, status);
     if (statuses_ != nullptr && !statuses_->contains(status)) damaged(g, fmt::format("its status {} has no name", status));
-    if (g.status == "waiting") waiting(g, record);
+    if (g.status == "waiting" || g.status == "syscall") waiting(g, record);
     g.label = record.text(fields_.label);
     g.system = (record.number(fields_.flags) & static_cast<std::uint64_t>(system_flag_)) != 0;
     g.parent = record.number(fields_.parent);
@@ -118,8 +118,10 @@ class GoroutineWalk {
         {ErrorCode::damaged_data, address == 0 ? g.address : address, fmt::format("goroutine {}: {}", g.id, what)});
   }
 
+  // What a library call waits for has no text here: it is the name of a function.
   void waiting(Goroutine& g, const Record& record) const {
-    if (fields_.wait_reason) g.wait_reason = enum_text(wait_reasons_, record.signed_number(fields_.wait_reason));
+    if (g.status == "waiting" && fields_.wait_reason)
+      g.wait_reason = enum_text(wait_reasons_, record.signed_number(fields_.wait_reason));
     g.wait_object = record.number(fields_.wait_object);
     const auto since = record.signed_number(fields_.wait_since);
     if (since > 0 && context_.snapshot.now) g.wait_ns = std::max<std::int64_t>(0, *context_.snapshot.now - since);

@@ -87,9 +87,11 @@ struct Goroutine {
   Address address = 0;  // of the record
   std::string label;
   std::string status;       // Go's word; the text of the target's enumeration
-  std::string wait_reason;  // "" when not waiting
-  std::optional<std::int64_t> wait_ns;  // since when it waits
-  Address wait_object = 0;
+  // Of a waiting goroutine, the text of the target's enumeration. Of one in a library call that lasts (status syscall) the function's name; "" in
+  // blocking(), and when it does neither.
+  std::string wait_reason;
+  std::optional<std::int64_t> wait_ns;  // since when it waits, or the call is known to last
+  Address wait_object = 0;  // channel or the like; of a library call the function
   bool system = false;
   std::uint64_t parent = 0;
   Address creation_pc = 0;
@@ -125,6 +127,7 @@ struct Machine {  // an M
   std::string status;
   std::uint64_t goroutine = 0;  // id, 0 none
   std::optional<std::uint64_t> p;
+  std::string call;  // library function that its goroutine is in, without a P; "" none known
   Address stack_lo = 0;
   Address stack_hi = 0;
   std::uint64_t guard_size = 0;
