@@ -24,7 +24,11 @@ constexpr std::uint64_t kArenaSize = std::uint64_t{256} << 30;
 // 0x1d.. to 0x2d..: byte pairs like 5a 1d in the middle of six significant bytes, unlike UTF-8 text, small integers or
 // doubles. A 32-bit variable may share its word with the upper half of a stale pointer, so the lower half must not look like
 // one in use either: from 0x9d5a0000 on, half a GiB is unlike small integers, and floats below 1e-20.
+#ifdef STACKTIDE_TSAN
+constexpr std::uint64_t kArenaHints[] = {0x1d5a9d0000};  // the sanitizer has shadows for a few ranges only
+#else
 constexpr std::uint64_t kArenaHints[] = {0x1d5a9d5a0000, 0x2d5a9d5a0000, 0x1f5a9d5a0000, 0x0d5a9d5a0000};
+#endif
 constexpr std::uint64_t kCommitStep = std::uint64_t{4} << 20;
 constexpr std::uint64_t kUnits = kArenaSize / kUnit;
 constexpr std::uint64_t kCells = kArenaSize / kStackMin + 1;

@@ -39,6 +39,7 @@ struct Private {
   std::uint32_t eh_uncaught;
   Segment* spare;             // the last segment released, still with its stack
   void* vector_state;         // of a goroutine that yielded in a failed check; from the heap
+  void* fiber;                // tsan.h
   M* locked_m;                // the thread that lock_os_thread() chose
   std::uint32_t locks;        // how often it was called
   Waiter waiter;              // of a wait for one thing

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "stack_growth.h"
+#include "tsan.h"
 
 // Read by assembly: where errno lies from a thread's pointer; the same in every thread, since libc's thread-local storage is static.
 extern "C" {
@@ -51,6 +52,7 @@ bool retake_p(M& m, std::uint64_t sequence) {
   std::uint32_t expected = retake_none;
   if (!thread.retake.compare_exchange_strong(expected, retake_proposed, std::memory_order_seq_cst)) return false;
   membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  tsan::see_thread(thread);
   const std::uint64_t function = thread.library_call.load(std::memory_order_relaxed);
   expected = retake_proposed;
   if (function == 0 || thread.sequence.load(std::memory_order_relaxed) != sequence) {

@@ -18,6 +18,7 @@
 #include "stack_growth.h"
 #include "stacktide/detail/entries.h"
 #include "timers.h"
+#include "tsan.h"
 #include "traceback.h"
 
 // Defined by stacktide-link beside the thunks it makes.
@@ -30,7 +31,7 @@ namespace {
 struct MainDone {
   std::mutex lock;
   std::condition_variable changed;
-  std::uint64_t main_id = 0;
+  std::atomic<std::uint64_t> main_id = 0;
   bool done = false;
 };
 constinit MainDone* main_done = nullptr;
@@ -43,6 +44,7 @@ Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::
     g->entry_pc = entry_pc;
     if (Goroutine* parent = current_goroutine()) g->parent = parent->id;
     first_stack(*g, function, closure);
+    tsan::begin_goroutine(*g);
     g->status.store(status_runnable, std::memory_order_relaxed);
   }
   scheduler.live.fetch_add(1, std::memory_order_relaxed);
@@ -116,7 +118,7 @@ void stacktide_run_impl(Function function, void* closure, const void* entry) {
   Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry),
                        reinterpret_cast<std::uint64_t>(__builtin_return_address(0)));
   std::unique_lock guard(main_done->lock);
-  main_done->main_id = g->id;
+  main_done->main_id.store(g->id, std::memory_order_relaxed);
   enqueue(g, false);
   done_waking();
   main_done->changed.wait(guard, [] { return main_done->done; });
@@ -140,10 +142,11 @@ void stacktide_goexit_impl() {
   begin_park(g, status_dead, wait_reason_none, nullptr);
   m.goroutine = nullptr;
   m.locked = nullptr;
+  tsan::end_goroutine(*g);
   free_stacks(*g);
   free_goroutine(g);
   scheduler.live.fetch_sub(1, std::memory_order_seq_cst);
-  if (id != main_done->main_id) return;
+  if (id != main_done->main_id.load(std::memory_order_relaxed)) return;
   scheduler.stopping.store(true, std::memory_order_relaxed);
   std::lock_guard guard(main_done->lock);
   main_done->done = true;

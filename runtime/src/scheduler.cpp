@@ -10,6 +10,7 @@
 #include "monitor.h"
 #include "stack.h"
 #include "stack_growth.h"
+#include "tsan.h"
 
 namespace stacktide::runtime {
 
@@ -101,7 +102,8 @@ P* take_idle_p() {
 
 void attach(M& m, P& p) {
   m.p = &p;
-  p.m.store(&m, std::memory_order_relaxed);
+  // For the monitor, which looks at the thread's state through it.
+  p.m.store(&m, std::memory_order_release);
   p.status.store(p_status_running, std::memory_order_relaxed);
   watch_ps();
 }
@@ -315,6 +317,12 @@ void done_waking() {
   check_deadlock();
 }
 
+#ifdef STACKTIDE_TSAN
+// From morestack.S.
+extern "C" __attribute__((visibility("hidden"))) void stacktide_tsan_enter_runtime() { tsan::enter_runtime(); }
+extern "C" __attribute__((visibility("hidden"))) void stacktide_tsan_enter_goroutine() { tsan::enter_goroutine(*stacktide_thread.goroutine); }
+#endif
+
 std::int64_t clock_now() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -352,6 +360,7 @@ void schedule(M& m) {
     }
     put_back_eh(m, *g);
     m.goroutine = g;
+    tsan::enter_goroutine(*g);
     stacktide_gogo(g);
   }
 }

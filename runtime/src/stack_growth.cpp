@@ -14,6 +14,7 @@
 #include "scheduler.h"
 #include "segments.h"
 #include "stack.h"
+#include "tsan.h"
 
 extern "C" {
 // Where stacktide-link has the linker put goroutine code that may not move. Absent when all may.
@@ -223,14 +224,16 @@ void find_code_ranges() {
 namespace {
 
 // The goroutine was asked to yield: it goes on at the end of the queue, with its vector state, which may hold arguments, from the heap.
-void yield_in_check(Goroutine* g, const void* vectors) {
+// False: it did not.
+bool yield_in_check(Goroutine* g, const void* vectors) {
   g->own->vector_state = std::malloc(stacktide_xsave_size);
-  if (g->own->vector_state == nullptr) return;
+  if (g->own->vector_state == nullptr) return false;
   std::memcpy(g->own->vector_state, vectors, stacktide_xsave_size);
   g->pc = reinterpret_cast<std::uint64_t>(stacktide_preempted_pc);
   begin_park(g, status_runnable, wait_reason_none, nullptr);
   global_put(&g, 1);
   wake_one();
+  return true;
 }
 
 }  // namespace
@@ -247,6 +250,7 @@ extern "C" __attribute__((visibility("hidden"))) void stacktide_take_vector_stat
 extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstack(Goroutine* g, std::uint64_t frame,
                                                                                    std::uint64_t args, std::uint64_t entry_sp,
                                                                                    const void* vectors) {
+  tsan::enter_runtime();
   const Demand demand{entry_sp + 8, frame, args, words(entry_sp)[0], words(entry_sp)[1]};
   check_canary(g->stack_lo, g->id);
   note_high_water(*g, demand.sp);
@@ -264,8 +268,9 @@ extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstac
   M& m = *stacktide_thread.m;
   if (body_sp == 0 && m.preempt.load(std::memory_order_relaxed) != 0) {
     m.preempt.store(0, std::memory_order_relaxed);
-    yield_in_check(g, vectors);
+    if (yield_in_check(g, vectors)) return 0;
   }
+  tsan::enter_goroutine(*g);
   return body_sp;
 }
 

@@ -27,9 +27,9 @@ void preempt(M& m) {
 }
 
 bool look_at(P& p, Seen& seen, std::int64_t now) {
-  M* m = p.m.load(std::memory_order_relaxed);
+  M* m = p.m.load(std::memory_order_acquire);
   const std::uint64_t ticks = p.ticks.load(std::memory_order_relaxed);
-  if (p.status.load(std::memory_order_relaxed) != p_status_running || m == nullptr || m->thread == nullptr) {
+  if (p.status.load(std::memory_order_relaxed) != p_status_running || m == nullptr) {
     seen = {};
     return false;
   }

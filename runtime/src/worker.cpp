@@ -11,6 +11,7 @@
 #include "fatal.h"
 #include "metadata.h"
 #include "scheduler.h"
+#include "tsan.h"
 
 constinit thread_local stacktide::runtime::ThreadState stacktide_thread{};
 
@@ -56,6 +57,7 @@ void* m_main(void* argument) {
   pthread_sigmask(SIG_SETMASK, &m.start_mask, nullptr);
   stacktide_thread.m = &m;
   m.thread = &stacktide_thread;
+  tsan::begin_thread(m);
   asm("movq %%fs:0, %0" : "=r"(m.guard_slot));
   m.guard_slot += TCB_STACKGUARD / sizeof *m.guard_slot;
   schedule(m);

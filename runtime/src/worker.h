@@ -33,6 +33,7 @@ struct alignas(64) M {
   std::atomic<std::uint8_t> preempt; // 1: what runs on it shall yield at its next failed check
   std::atomic<std::uint32_t> wakeup; // futex word: 1 when woken
   void* eh_globals;                  // __cxa_get_globals() of this thread
+  void* fiber;  // tsan.h
   bool spinning;
   sigset_t start_mask;  // signal mask to take once the signal stack is there
 };

@@ -141,6 +141,31 @@
     jne .Llost_p
 .endm
 
+#ifdef STACKTIDE_TSAN
+// Around a runtime call, on the system stack (tsan.h): keep its arguments, and its results.
+.macro TSAN_ENTER_RUNTIME
+    .irp register, rdi, rsi, rdx, rcx, r8, r9, r10, r11
+    pushq %\register
+    .endr
+    call stacktide_tsan_enter_runtime
+    .irp register, r11, r10, r9, r8, rcx, rdx, rsi, rdi
+    popq %\register
+    .endr
+.endm
+.macro TSAN_ENTER_GOROUTINE
+    pushq %rax
+    pushq %rdx
+    call stacktide_tsan_enter_goroutine
+    popq %rdx
+    popq %rax
+.endm
+#else
+.macro TSAN_ENTER_RUNTIME
+.endm
+.macro TSAN_ENTER_GOROUTINE
+.endm
+#endif
+
     .globl __morestack
     .type __morestack, @function
 __morestack:
@@ -449,10 +474,12 @@ stacktide_runtime_call:
     CFA_IS_SAVED_SP_PLUS_56
     movl $1, %fs:T_CALLING(%rbx)
     movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    TSAN_ENTER_RUNTIME
     call *%r11
     movl $0, %fs:T_CALLING(%rbx)
     cmpl $0, %fs:T_PARK(%rbx)
     jne .Lto_scheduler
+    TSAN_ENTER_GOROUTINE
     movq G_SP(%r12), %rsp
     .cfi_def_cfa %rsp, 56
     RETURN_WITH_SAVED_REGISTERS
