@@ -7,6 +7,7 @@
 
 #include <mutex>
 
+#include "handoff.h"
 #include "stack_growth.h"
 #include "tsan.h"
 

@@ -9,6 +9,7 @@
 
 #include "events.h"
 #include "fatal.h"
+#include "handoff.h"
 #include "library_call.h"
 #include "metadata.h"
 #include "monitor.h"

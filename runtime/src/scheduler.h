@@ -90,18 +90,8 @@ void check_deadlock();
 // A thread without a P has made ready what it had to, and raised `wakers` before. What it made ready may have run and parked again meanwhile, and
 // not been taken for a deadlock because of this thread: nobody else is going to notice.
 void done_waking();
-// If a P is idle and nobody looks for work, somebody starts to.
-void wake_one();
-// Gives m's P to another M if there is work for it, else to the idle ones.
-void release_p(M& m);
-// The same for a P that was taken from its M already.
-void give_p(P& p);
-// Waits, on the calling M's thread, until it has a P.
-void wait_for_p(M& m);
 // Is anybody waiting for a P: a goroutine in a queue, or a thread?
 bool work_waits();
-// Takes an idle P for m. False: there is none.
-bool acquire_p(M& m);
 // Finds out what __morestack must save. Once, at start.
 void find_vector_state();
 

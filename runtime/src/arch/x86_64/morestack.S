@@ -16,74 +16,15 @@
 // Frame of __morestack, from rbp (S is rsp at entry):
 //    16 caller's return address        8 return address into the function (S): its `ret`; + 1 is its body
 //     0 caller's rbp  -8 rax  -16 rcx  -24 rdx  -32 rsi  -40 rdi  -48 r8  -56 r9  -64 r10  -72 r11  -80 rbx  -88..-112 r12..r15
-#include "arch/x86_64/context.h"
+#include "arch/x86_64/assembly.h"
 
     .section stacktide_movable, "ax", @progbits
-
-// SLEB128 of G_BP (64) and G_SP (48) in the CFA expressions below: DW_CFA_def_cfa_expression, DW_OP_breg12 offset, DW_OP_deref,
-// DW_OP_plus_uconst n.
-#if G_BP != 64 || G_SP != 48 || SAVED_CONTEXT != 56
-#error "the CFA expressions encode G_BP, G_SP and SAVED_CONTEXT"
-#endif
-#define CFA_IS_SAVED_BP_PLUS_16 .cfi_escape 0x0f, 6, 0x7c, 0xc0, 0x00, 0x06, 0x23, 16
-#define CFA_IS_SAVED_SP_PLUS_56 .cfi_escape 0x0f, 5, 0x7c, 0x30, 0x06, 0x23, 56
 
 // ZF/CF: jae if rsp is outside the arena of goroutine stacks. Clobbers `reg` only. Touches no TLS, so it is right before TLS exists.
 .macro IN_ARENA reg
     movq %rsp, \reg
     subq stacktide_arena_lo(%rip), \reg
     cmpq stacktide_arena_size(%rip), \reg
-.endm
-
-// CFI as at a function's first instruction, wherever this stands. The return address is given its place: to libgcc a restored register is
-// an unsaved one.
-.macro CFI_ENTRY
-    .cfi_def_cfa %rsp, 8
-    .cfi_offset %rip, -8
-    .cfi_restore %rbp
-    .cfi_restore %rbx
-    .cfi_restore %r12
-    .cfi_restore %r13
-    .cfi_restore %r14
-    .cfi_restore %r15
-.endm
-
-// The context that a goroutine, or a scheduler, leaves on its stack: callee-saved registers below the return address. CFA: rsp + SAVED_CONTEXT.
-.macro SAVE_REGISTERS
-    pushq %rbp
-    .cfi_def_cfa_offset 16
-    .cfi_offset %rbp, -16
-    pushq %rbx
-    .cfi_def_cfa_offset 24
-    .cfi_offset %rbx, -24
-    pushq %r12
-    .cfi_def_cfa_offset 32
-    .cfi_offset %r12, -32
-    pushq %r13
-    .cfi_def_cfa_offset 40
-    .cfi_offset %r13, -40
-    pushq %r14
-    .cfi_def_cfa_offset 48
-    .cfi_offset %r14, -48
-    pushq %r15
-    .cfi_def_cfa_offset 56
-    .cfi_offset %r15, -56
-.endm
-
-.macro RETURN_WITH_SAVED_REGISTERS
-    popq %r15
-    .cfi_def_cfa_offset 48
-    popq %r14
-    .cfi_def_cfa_offset 40
-    popq %r13
-    .cfi_def_cfa_offset 32
-    popq %r12
-    .cfi_def_cfa_offset 24
-    popq %rbx
-    .cfi_def_cfa_offset 16
-    popq %rbp
-    .cfi_def_cfa_offset 8
-    ret
 .endm
 
 // On in the function that asked for room, rsp at the return address into it: return address + 1, past the `leaq 24(%rbp), %r11` (4c 8d 5d 18)
@@ -99,10 +40,6 @@
     .cfi_def_cfa_offset 0
     .cfi_register %rip, %r10
     jmp *%r10
-.endm
-
-.macro THREAD_STATE reg
-    movq stacktide_thread@gottpoff(%rip), \reg
 .endm
 
 // Room on the system stack for the vector state; its header cleared, as XSAVE wants it. Clobbers rdx.
@@ -469,7 +406,7 @@ stacktide_runtime_call:
     movq %fs:T_GOROUTINE(%rbx), %r12
     movq %rsp, G_SP(%r12)
     movq %rbp, G_BP(%r12)
-    leaq .Lresume(%rip), %rax
+    leaq stacktide_resume_pc(%rip), %rax
     movq %rax, G_PC(%r12)
     CFA_IS_SAVED_SP_PLUS_56
     movl $1, %fs:T_CALLING(%rbx)
@@ -490,7 +427,7 @@ stacktide_runtime_call:
     .cfi_def_cfa %rsp, 64
     movl $0, %fs:T_PARK(%rbx)
     movq %fs:T_SYSTEM_SP(%rbx), %rsp
-    jmp .Lback_in_scheduler
+    jmp stacktide_back_in_scheduler
 
     // Where the saved pc of a goroutine points that yielded in a failed check: rbp is its saved one, its registers lie below it as __morestack pushed
     // them, its vector state is in the heap. On as if newstack had returned.
@@ -506,7 +443,6 @@ stacktide_runtime_call:
     .globl stacktide_preempted_pc
     .hidden stacktide_preempted_pc
 stacktide_preempted_pc:
-.Lpreempted:
     THREAD_STATE %rbx
     movq %fs:T_GOROUTINE(%rbx), %r12
     movq %fs:T_SYSTEM_SP(%rbx), %rsp
@@ -519,128 +455,6 @@ stacktide_preempted_pc:
     jmp .Lvectors_back
     .cfi_endproc
     .size __morestack, . - __morestack
-
-    // Where a parked goroutine's saved pc points: it has nothing to do but to take its registers and return from the runtime call.
-    // One instruction in, so that no debugger takes it for a function's entry.
-    .p2align 4
-    .globl stacktide_gopark
-    .type stacktide_gopark, @function
-stacktide_gopark:
-    .cfi_startproc
-    .cfi_def_cfa %rsp, 56
-    .cfi_offset %rbp, -16
-    .cfi_offset %rbx, -24
-    .cfi_offset %r12, -32
-    .cfi_offset %r13, -40
-    .cfi_offset %r14, -48
-    .cfi_offset %r15, -56
-    nop
-    .globl stacktide_resume_pc
-    .hidden stacktide_resume_pc
-stacktide_resume_pc:
-.Lresume:
-    RETURN_WITH_SAVED_REGISTERS
-    .cfi_endproc
-    .size stacktide_gopark, . - stacktide_gopark
-
-    // void stacktide_gogo(Goroutine*): leaves the scheduler for a goroutine; returns when some goroutine parks on this thread.
-    .p2align 4
-    .globl stacktide_gogo
-    .hidden stacktide_gogo
-    .type stacktide_gogo, @function
-stacktide_gogo:
-    .cfi_startproc
-    SAVE_REGISTERS
-    subq $8, %rsp
-    .cfi_def_cfa_offset 64
-    THREAD_STATE %rcx
-    movq %rsp, %fs:T_SYSTEM_SP(%rcx)
-    movq %rdi, %fs:T_GOROUTINE(%rcx)
-    movq G_STACKGUARD0(%rdi), %rax
-    movq %rax, %fs:TCB_STACKGUARD
-    movq G_RESULT(%rdi), %rax
-    movq G_RESULT_OK(%rdi), %rdx
-    leaq .Lpreempted(%rip), %rcx
-    cmpq %rcx, G_PC(%rdi)
-    je 8f
-    .cfi_remember_state
-    movq G_SP(%rdi), %rsp
-    .cfi_def_cfa_offset 56
-    jmp *G_PC(%rdi)
-    .cfi_restore_state
-8:  .cfi_remember_state
-    movq G_BP(%rdi), %rbp
-    movq G_SP(%rdi), %rsp
-    .cfi_def_cfa %rbp, 16
-    .cfi_offset %rbx, -96
-    .cfi_offset %r12, -104
-    .cfi_offset %r13, -112
-    .cfi_offset %r14, -120
-    .cfi_offset %r15, -128
-    jmp .Lpreempted
-.Lback_in_scheduler:
-    .cfi_restore_state
-    addq $8, %rsp
-    .cfi_def_cfa_offset 56
-    RETURN_WITH_SAVED_REGISTERS
-    .cfi_endproc
-    .size stacktide_gogo, . - stacktide_gogo
-
-    // The bottom frame of every goroutine. Reached by the `ret` of stacktide_gopark with r12 = closure, r13 = function; one
-    // instruction in, since unwinders look up a return address less one. Unwinding ends here.
-    .p2align 4
-    .globl stacktide_goroutine_start
-    .type stacktide_goroutine_start, @function
-stacktide_goroutine_start:
-    .cfi_startproc
-    .cfi_undefined %rip
-    nop
-    .globl stacktide_start_pc
-    .hidden stacktide_start_pc
-stacktide_start_pc:
-    movq %r12, %rdi
-    xorl %ebp, %ebp
-    call *%r13
-    leaq stacktide_goexit_impl(%rip), %r11
-    call stacktide_runtime_call
-    ud2
-    .cfi_endproc
-    .size stacktide_goroutine_start, . - stacktide_goroutine_start
-
-    // void stacktide_with_context(Goroutine*, void (*f)(void*), void* arg): calls f(arg) so that an unwinder running in it sees the parked
-    // goroutine's frames as its callers. Only for a goroutine whose saved pc is stacktide_resume_pc; stacktide_with_preempted for one at
-    // stacktide_preempted_pc. Neither: nothing is known about its registers.
-.macro WITH_CONTEXT name, rbp, rbx, r12, r13, r14, r15, cfa:vararg
-    .p2align 4
-    .globl \name
-    .hidden \name
-    .type \name, @function
-\name:
-    .cfi_startproc
-    pushq %r12
-    .cfi_def_cfa_offset 16
-    .cfi_offset %r12, -16
-    movq %rdi, %r12
-    movq %rdx, %rdi
-    .cfi_remember_state
-    \cfa
-    .cfi_offset %rbp, \rbp
-    .cfi_offset %rbx, \rbx
-    .cfi_offset %r12, \r12
-    .cfi_offset %r13, \r13
-    .cfi_offset %r14, \r14
-    .cfi_offset %r15, \r15
-    call *%rsi
-    .cfi_restore_state
-    popq %r12
-    .cfi_def_cfa_offset 8
-    .cfi_restore %r12
-    ret
-    .cfi_endproc
-    .size \name, . - \name
-.endm
-    WITH_CONTEXT stacktide_with_context, -16, -24, -32, -40, -48, -56, CFA_IS_SAVED_SP_PLUS_56
-    WITH_CONTEXT stacktide_with_preempted, -16, -96, -104, -112, -120, -128, CFA_IS_SAVED_BP_PLUS_16
 
     // The address of the personality routine, for position-independent CFI.
     .section .data.rel.local.DW.ref.stacktide_personality, "awG", @progbits, DW.ref.stacktide_personality, comdat
