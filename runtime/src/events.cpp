@@ -17,30 +17,32 @@ extern "C" __attribute__((noinline, noclone, noipa, used, visibility("default"))
 namespace stacktide::runtime {
 namespace {
 constinit EventRing* rings = nullptr;
-constinit std::uint32_t ring_count = 0;
+constinit std::uint32_t ring_count = 0;  // that are exported
+constinit std::uint32_t all_rings = 0;   // those and the ones for stress moves, in the same order behind them
 // Guards the last ring, which threads without a P share.
 constinit std::mutex shared_ring_lock;
 
-void write(std::uint16_t index, Event event, std::uint64_t caller) {
+const Event& write(std::uint32_t index, Event event) {
   EventRing& ring = rings[index];
   const std::uint64_t n = ring.count.load(std::memory_order_relaxed);
   Event& slot = ring.records[n & (ring.capacity - 1)];
-  event.ring = index;
+  event.ring = static_cast<std::uint16_t>(index);
   slot = event;
   ring.count.store(n + 1, std::memory_order_release);
-  stacktide_stack_event(&slot, caller);
+  return slot;
 }
 }  // namespace
 
-void make_event_rings(std::uint32_t procs, std::uint32_t capacity) {
+void make_event_rings(std::uint32_t procs, std::uint32_t capacity, bool stress) {
   ring_count = procs + 1;
-  const std::size_t headers = (ring_count * sizeof(EventRing) + 4095) & ~std::size_t{4095};
-  const std::size_t bytes = headers + std::size_t{ring_count} * capacity * sizeof(Event);
+  all_rings = stress ? 2 * ring_count : ring_count;
+  const std::size_t headers = (all_rings * sizeof(EventRing) + 4095) & ~std::size_t{4095};
+  const std::size_t bytes = headers + std::size_t{all_rings} * capacity * sizeof(Event);
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) fatal("out of memory for event rings (a smaller STACKTIDE_EVENTS?)");
   rings = static_cast<EventRing*>(memory);
   Event* records = reinterpret_cast<Event*>(static_cast<char*>(memory) + headers);
-  for (std::uint32_t i = 0; i < ring_count; ++i) {
+  for (std::uint32_t i = 0; i < all_rings; ++i) {
     rings[i].records = records + std::size_t{i} * capacity;
     rings[i].capacity = capacity;
   }
@@ -49,11 +51,18 @@ void make_event_rings(std::uint32_t procs, std::uint32_t capacity) {
 
 void record_event(const Event& event, std::uint64_t caller) {
   if (const P* p = own_p()) {
-    write(static_cast<std::uint16_t>(p->id), event, caller);
+    stacktide_stack_event(&write(p->id, event), caller);
     return;
   }
   std::lock_guard guard(shared_ring_lock);
-  write(static_cast<std::uint16_t>(ring_count - 1), event, caller);
+  stacktide_stack_event(&write(ring_count - 1, event), caller);
 }
+
+void record_stress_move(const Event& event) {
+  // A check moves a stack on its own thread, which has a P.
+  if (const P* p = own_p()) write(ring_count + p->id, event);
+}
+
+EventRings all_event_rings() { return {rings, all_rings}; }
 
 }  // namespace stacktide::runtime

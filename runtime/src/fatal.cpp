@@ -57,7 +57,7 @@ void fatal_deadlock() {
 void fatal_stack_limit(Goroutine& g, std::uint64_t limit) {
   begin_report(SIGABRT);
   say("runtime: goroutine stack exceeds %lu-byte limit\n", limit);
-  say("runtime: sp=%#lx stack=[%#lx, %#lx]\n", g.sp, g.stack_lo, g.stack_hi);
+  say("runtime: sp=0x%lx stack=[0x%lx, 0x%lx]\n", g.sp, g.stack_lo, g.stack_hi);
   say("fatal error: stack overflow\n");
   trace_and_end();
 }

@@ -20,6 +20,9 @@ extern "C" int __gcclibcxx_demangle_callback(const char* mangled, void (*piece)(
 static int __gcclibcxx_demangle_callback(const char*, void (*)(const char*, std::size_t, void*), void*) { return -1; }
 #endif
 
+// The unwinder's own search (unwind-dw2-fde.h, struct dwarf_eh_bases).
+extern "C" const void* _Unwind_Find_FDE(void* pc, void* bases);
+
 namespace stacktide::runtime {
 namespace {
 
@@ -27,9 +30,12 @@ constinit backtrace_state* symbols = nullptr;
 
 void ignore_problem(void*, const char*, int) {}
 
+// On the way to a function: no more than a call instruction.
+bool is_thunk(std::string_view function) { return function.starts_with("__x86_indirect_thunk_"); }
+
 bool is_runtime_function(std::string_view function) {
-  return function.starts_with("stacktide_") || function == "__morestack" || function.starts_with("_ZN9stacktide7runtime") ||
-         function.starts_with("_ZN9stacktide6detail");
+  return is_thunk(function) || function.starts_with("stacktide_") || function == "__morestack" ||
+         function.starts_with("_ZN9stacktide7runtime") || function.starts_with("_ZN9stacktide6detail");
 }
 
 // Inlined functions have no linkage name, so the runtime's own are told by their files, which lie beside this one.
@@ -136,11 +142,28 @@ void say_created_by(std::uint64_t pc, std::uint64_t parent) {
   say_at(pc - 1, printer);
 }
 
+void say_name(std::uint64_t pc) {
+  open_symbols();
+  const auto say_it = [](void*, std::uintptr_t, const char* symbol, std::uintptr_t, std::uintptr_t) {
+    say("%s", symbol != nullptr ? PlainName(symbol).text() : "?");
+  };
+  backtrace_syminfo(symbols, pc, say_it, ignore_problem, nullptr);
+}
+
+bool has_unwind_table(std::uint64_t pc) {
+  struct {
+    void* text;
+    void* data;
+    void* function;
+  } bases;
+  return _Unwind_Find_FDE(reinterpret_cast<void*>(pc), &bases) != nullptr;
+}
+
 bool is_runtime_code(std::uint64_t pc) {
   open_symbols();
   bool runtime = false;
   const auto check = [](void* data, std::uintptr_t, const char* symbol, std::uintptr_t, std::uintptr_t) {
-    *static_cast<bool*>(data) = symbol != nullptr && is_runtime_function(symbol);
+    *static_cast<bool*>(data) = symbol != nullptr && is_runtime_function(symbol) && !is_thunk(symbol);
   };
   backtrace_syminfo(symbols, pc, check, ignore_problem, &runtime);
   return runtime;

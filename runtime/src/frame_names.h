@@ -16,6 +16,10 @@ void say_entry(std::uint64_t pc);
 // Says "created by FUNCTION" and its place; `parent` is the creator's id, 0 when that was no goroutine. pc: a return
 // address.
 void say_created_by(std::uint64_t pc, std::uint64_t parent);
+// Says the name of the function at pc, "?" where there is none.
+void say_name(std::uint64_t pc);
+// Can frames at pc be unwound? Not where no code is.
+bool has_unwind_table(std::uint64_t pc);
 // Does the code at pc belong to the runtime?
 bool is_runtime_code(std::uint64_t pc);
 

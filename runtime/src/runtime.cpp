@@ -14,6 +14,7 @@
 #include "metadata.h"
 #include "monitor.h"
 #include "scheduler.h"
+#include "signals.h"
 #include "spans.h"
 #include "stack.h"
 #include "stack_growth.h"
@@ -75,10 +76,11 @@ void start_runtime() {
   find_vector_state();
   prepare_library_calls();
   speak_when_terminated();
+  install_handlers();
   set_freed_stacks(options.freed);
   reserve_arena();
   reserve_ms();
-  make_event_rings(options.max_procs, options.events);
+  make_event_rings(options.max_procs, options.events, options.stress_move);
   scheduler.ps = new P[options.max_procs]{};
   for (std::uint32_t i = 0; i < options.max_procs; ++i) {
     P& p = scheduler.ps[i];

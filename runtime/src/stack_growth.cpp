@@ -147,9 +147,13 @@ void grow(Goroutine& g, const Demand& demand) {
 
 // Moves to another stack of the same size, to provoke what a move could break.
 void stress_move(Goroutine& g) {
+  const std::uint64_t old_lo = g.stack_lo;
+  const std::uint32_t size = clamp32(g.stack_hi - g.stack_lo);
+  const std::uint32_t used = clamp32(g.stack_hi - g.sp);
   g.status.store(status_copystack, std::memory_order_relaxed);
-  copystack(g, g.stack_hi - g.stack_lo);
+  const std::uint32_t adjusted = copystack(g, g.stack_hi - g.stack_lo);
   g.status.store(status_running, std::memory_order_relaxed);
+  record_stress_move({clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted, 0, event_kind_none, 0});
 }
 
 std::uint32_t& eh_uncaught() {

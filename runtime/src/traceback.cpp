@@ -1,5 +1,7 @@
 #include "traceback.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <unwind.h>
 
 #include <algorithm>
@@ -8,12 +10,15 @@
 #include "frame_names.h"
 #include "report.h"
 #include "scheduler.h"
+#include "signals.h"
 #include "stack.h"
 
 extern "C" {
 extern const char stacktide_resume_pc[];
+extern const char stacktide_preempted_pc[];
 extern const char stacktide_segment_return[];
 void stacktide_with_context(stacktide::runtime::Goroutine* g, void (*function)(void*), void* argument);
+void stacktide_with_preempted(stacktide::runtime::Goroutine* g, void (*function)(void*), void* argument);
 }
 
 namespace stacktide::runtime {
@@ -96,6 +101,7 @@ class Claim {
     // Made ready meanwhile. It is in no queue then, and stays there: nothing is started any more.
     g_.status.store(status_runnable, std::memory_order_relaxed);
   }
+  bool holds() const { return claimed_; }
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
 
@@ -104,19 +110,34 @@ class Claim {
   bool claimed_;
 };
 
-void trace_parked(Goroutine& g) {
+bool walk(void (*f)(void*), void* argument) {
+  if (survives_faults(f, argument)) return true;
+  say("\t(a fault ends this traceback)\n");
+  return false;
+}
+
+// A goroutine that does not run, and its saved context.
+struct Parked {
+  Goroutine& g;
+  Frames frames;
+};
+
+void say_parked_frames(void* data) {
+  auto& parked = *static_cast<Parked*>(data);
+  const bool preempted = parked.g.pc == reinterpret_cast<std::uint64_t>(stacktide_preempted_pc);
+  (preempted ? stacktide_with_preempted : stacktide_with_context)(&parked.g, say_frames, &parked.frames);
+}
+
+void trace_other(Goroutine& g) {
   say_header(g);
   const Claim claim(g);
-  const std::uint8_t status = g.status.load(std::memory_order_relaxed);
-  if (status == status_running || status == status_syscall) {
-    say("\tgoroutine running on other thread; stack unavailable\n");
-  } else if (g.pc == reinterpret_cast<std::uint64_t>(stacktide_resume_pc)) {
-    Frames frames = frames_from({});
-    stacktide_with_context(&g, say_frames, &frames);
-    // It has not begun yet.
-    if (frames.shown == 0 && g.entry_pc != 0) say_entry(g.entry_pc);
+  if (!claim.holds() && g.status.load(std::memory_order_relaxed) != status_runnable) {
+    if (!trace_on_its_thread(g)) say("\tgoroutine running on other thread; stack unavailable\n");
   } else {
-    say("\tstack unavailable\n");
+    Parked parked{g, frames_from({})};
+    const bool walked = walk(say_parked_frames, &parked);
+    // It has not begun yet.
+    if (walked && parked.frames.shown == 0 && g.entry_pc != 0) say_entry(g.entry_pc);
   }
   say_creator(g);
 }
@@ -131,12 +152,15 @@ void prepare_tracebacks(TracebackLevel wanted) {
 TracebackLevel traceback_level() { return level; }
 
 void say_header(const Goroutine& g) {
-  const std::uint8_t status = g.status.load(std::memory_order_relaxed);
+  std::uint8_t status = g.status.load(std::memory_order_relaxed);
+  // The monitor finds that the library call in which the error was found lasts: while it is reported.
+  if (status == status_syscall && &g == current_goroutine() && g.wait_object != nullptr) status = status_running;
   const bool waiting = status == status_waiting;
   say("\ngoroutine %lu [%s", g.id, waiting ? text_of("wait_reason", g.wait_reason) : text_of("status", status));
   const std::int64_t since = waiting || status == status_syscall ? g.wait_since : 0;
   const std::int64_t minutes = since != 0 ? (clock_now() - since) / 60'000'000'000 : 0;
   if (minutes >= 1) say(", %ld minutes", minutes);
+  if (g.own->locked_m != nullptr) say(", locked to thread");
   say("]:\n");
 }
 
@@ -144,15 +168,23 @@ void trace_current(const TracebackStart& start) {
   const Goroutine* g = current_goroutine();
   if (g == nullptr) return;
   say_header(*g);
-  Frames frames = frames_from(start);
-  say_frames(&frames);
+  trace_frames(start);
   say_creator(*g);
 }
 
-void trace_thread(const TracebackStart& start) {
-  say("\nruntime stack:\n");
+void trace_frames(const TracebackStart& start) {
   Frames frames = frames_from(start);
-  say_frames(&frames);
+  walk(say_frames, &frames);
+}
+
+void trace_thread(const TracebackStart& start) {
+  // The scheduler's, or a thread's that is none of it.
+  if (stacktide_thread.m != nullptr) {
+    say("\nruntime stack:\n");
+  } else {
+    say("\nthread %ld:\n", static_cast<long>(syscall(SYS_gettid)));
+  }
+  trace_frames(start);
 }
 
 void trace_others(const Goroutine* except, std::uint64_t limit) {
@@ -165,7 +197,7 @@ void trace_others(const Goroutine* except, std::uint64_t limit) {
       return;
     }
     --limit;
-    trace_parked(g);
+    trace_other(g);
   });
   if (more != 0) say("\n...additional goroutines elided: %lu\n", more);
 }

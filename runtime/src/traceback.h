@@ -44,7 +44,9 @@ struct TracebackStart {
 void say_header(const Goroutine& g);
 // Header, frames and creator of the goroutine that runs on the calling thread; nothing when there is none.
 void trace_current(const TracebackStart& start = {});
-// "runtime stack:" and the frames of the calling thread, which runs no goroutine now.
+// The calling thread's frames alone.
+void trace_frames(const TracebackStart& start);
+// "runtime stack:", or "thread TID:" where it is no M, and the frames of the calling thread, which runs no goroutine now.
 void trace_thread(const TracebackStart& start);
 // Each goroutine but `except`, at most `limit`. Nothing is resumed meanwhile: the scheduler has been told to stop.
 void trace_others(const Goroutine* except, std::uint64_t limit);

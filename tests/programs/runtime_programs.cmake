@@ -129,6 +129,8 @@ endforeach()
 # What tests/e2e/runtime_*_test.cpp run and look into.
 foreach(level O0 O2)
   stacktide_goroutine_program(rt_fatal ${level} rt_fatal.cpp)
+  stacktide_goroutine_program(rt_fatal_fault ${level} rt_fatal_fault.cpp)
+  stacktide_goroutine_program(rt_fatal_moved ${level} rt_fatal_moved.cpp MOVABLE)
 endforeach()
 foreach(level O0 O2)
   stacktide_goroutine_program(rt_frames_plain ${level} rt_frames.cpp)
