@@ -160,3 +160,4 @@ set_tests_properties(runtime/rt_race_tsan[MAXPROCS=2] runtime/rt_race_tsan[MAXPR
 stacktide_tsan_program(rt_channels rt_channels.cpp)
 stacktide_tsan_program(rt_monitor rt_monitor.cpp)
 target_link_libraries(rt_monitor_tsan PRIVATE rt_monitor_library)
+include(memory_programs.cmake)

@@ -1,0 +1,11 @@
+# Programs about stacks as memory: what they cost, when they go, and the exact bytes at which they end.
+
+# 100,000 parked goroutines, with a million's bytes each; the million itself takes 3 GB, so it is asked for (label slow).
+option(STACKTIDE_SLOW "Also run tests that take gigabytes or minutes (label slow)" OFF)
+stacktide_goroutine_program(rt_million O2 rt_million.cpp)
+add_test(NAME runtime/rt_million[100000] COMMAND rt_million_O2 100000)
+set_tests_properties(runtime/rt_million[100000] PROPERTIES TIMEOUT 300 ENVIRONMENT STACKTIDE_MAXPROCS=2 LABELS e2e)
+if(STACKTIDE_SLOW)
+  add_test(NAME runtime/rt_million[1000000] COMMAND rt_million_O2 1000000)
+  set_tests_properties(runtime/rt_million[1000000] PROPERTIES TIMEOUT 900 ENVIRONMENT STACKTIDE_MAXPROCS=2 LABELS slow)
+endif()
