@@ -46,8 +46,8 @@ TEST_CASE("a backtrace by LLDB reaches the goroutine's entry and agrees with cor
     CHECK(frames == frame_lines(session[block + 1]));
     REQUIRE(!frames.empty());
     CHECK(session[block].find("stacktide_goroutine_start") != std::string::npos);
-    CHECK(frames.front().starts_with("morestack.S:"));
-    CHECK(frames.back().starts_with("morestack.S:"));
+    CHECK(frames.front().starts_with("switch.S:"));
+    CHECK(frames.back().starts_with("switch.S:"));
   }
   // Depth 31: one call of park_below that waits, 31 below it.
   CHECK(occurrences(session[3], place_in_park("return park_below(depth - 1")) == 31);

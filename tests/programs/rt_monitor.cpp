@@ -328,6 +328,8 @@ constexpr Test kTests[] = {{"read", test_read},           {"mutex", test_mutex},
 }  // namespace
 
 int main(int argc, char** argv) {
+  // When nothing runs any more, no goroutine can say so.
+  alarm(2 * std::chrono::seconds(kPatience).count());
   for (const Test& test : kTests) {
     if (argc > 1 && std::strcmp(argv[1], test.name) != 0) continue;
     stacktide::run(test.run);
