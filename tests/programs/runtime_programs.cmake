@@ -72,6 +72,10 @@ stacktide_runtime_program(rt_throw_movable rt_throw.cpp MOVABLE RUNS ${movable_r
 stacktide_runtime_program(rt_calls_movable rt_calls.cpp MOVABLE RUNS ${movable_runs} ALSO ${movable_more})
 stacktide_runtime_program(rt_channels rt_channels.cpp "" RUNS MAXPROCS=1 MAXPROCS=2 MAXPROCS=8 ALSO POLICY=segmented,SEGMENT=2048,MAXPROCS=2)
 stacktide_runtime_program(rt_channels_movable rt_channels.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=1 MAXPROCS=8 STRESS=move,MAXPROCS=1)
+foreach(name rt_select rt_sync)
+  stacktide_runtime_program(${name} ${name}.cpp "" RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2)
+  stacktide_runtime_program(${name}_movable ${name}.cpp MOVABLE RUNS MAXPROCS=1 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=2 MAXPROCS=8 STRESS=move,MAXPROCS=1)
+endforeach()
 stacktide_runtime_program(rt_library rt_library.cpp "" RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8)
 
 stacktide_runtime_program(rt_movable rt_movable.cpp MOVABLE RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8 POLICY=contiguous,MAXPROCS=2)

@@ -47,6 +47,8 @@ struct select_outcome {
   static constexpr std::uint64_t index(std::uint64_t outcome) { return outcome >> 2; }
 };
 
+struct mutex_state;
+
 using function = void (*)(void*);
 
 extern "C" {
@@ -79,6 +81,13 @@ std::uint64_t stacktide_chan_waiting(void* channel);
 
 two_words stacktide_select(const select_case* cases, std::uint64_t count);
 void stacktide_select_finish(std::uint64_t outcome);
+
+mutex_state* stacktide_mutex_make();
+void stacktide_mutex_retain(mutex_state* mutex);
+void stacktide_mutex_release(mutex_state* mutex);
+std::uint64_t stacktide_mutex_lock(mutex_state* mutex, std::uint64_t woken);
+void stacktide_mutex_unlock(mutex_state* mutex);
+std::uint64_t stacktide_mutex_waiting(mutex_state* mutex);
 
 void* stacktide_wait_group_make();
 void stacktide_wait_group_retain(void* group);
