@@ -238,7 +238,8 @@ typedef struct {
   F(slab, used, UNSIGNED)
 
 /* One stack event, 64 bytes. used: bytes in use in the old segment. pc: return address in the function that needed room, 0 for
- * a shrink. adjusted: words changed. duration: nanoseconds, saturating. p: index of the ring. */
+ * a shrink. adjusted: words changed. duration: nanoseconds, saturating; 0 for a release, and for a link that found a segment kept.
+ * ring: index of the ring. */
 #define STACKTIDE_FIELDS_event(F)                                                                                           \
   F(event, time, SIGNED)                                                                                                    \
   F(event, goroutine, UNSIGNED)                                                                                             \
