@@ -9,3 +9,10 @@ if(STACKTIDE_SLOW)
   add_test(NAME runtime/rt_million[1000000] COMMAND rt_million_O2 1000000)
   set_tests_properties(runtime/rt_million[1000000] PROPERTIES TIMEOUT 900 ENVIRONMENT STACKTIDE_MAXPROCS=2 LABELS slow)
 endif()
+
+# Frames at the exact byte where the stack ends.
+stacktide_runtime_program(rt_frame_classes rt_frame_classes.cpp MOVABLE
+                          RUNS MAXPROCS=1,SHRINK=off STRESS=move,MAXPROCS=1,SHRINK=off POLICY=segmented,MAXPROCS=1)
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  target_include_directories(rt_frame_classes_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)
+endforeach()
