@@ -316,6 +316,38 @@ void test_locked_thread() {
   finished.wait();
 }
 
+[[gnu::noinline]] void deep(int depth) {
+  volatile char room[100];
+  room[0] = static_cast<char>(depth);
+  if (depth > 0) deep(depth - 1);
+  RT_CHECK(room[0] == static_cast<char>(depth));
+}
+
+// A parked stack that is hardly used is halved without being asked, and the goroutine finds its locals there.
+void test_shrink() {
+  if (const char* policy = std::getenv("STACKTIDE_POLICY"); policy != nullptr && std::strcmp(policy, "segmented") == 0) return;
+  over = false;
+  auto turn = stacktide::channel<int>::make();
+  wait_group finished;
+  finished.add(1);
+  stacktide::go([turn, finished]() mutable {
+    deep(30);
+    const std::uint64_t grown = stacktide::stack_info().size;
+    RT_CHECK(grown > 2048);
+    while (stacktide::stack_info().shrinks == 0) RT_CHECK(turn.recv() == 1);
+    RT_CHECK(stacktide::stack_info().size < grown);
+    over = true;
+    finished.done();
+  });
+  const auto end = Clock::now() + kPatience;
+  while (!over) {
+    RT_CHECK(Clock::now() < end);
+    turn.try_send(1);
+    stacktide::sleep_for(std::chrono::milliseconds(20));
+  }
+  finished.wait();
+}
+
 struct Test {
   const char* name;
   void (*run)();
@@ -323,7 +355,7 @@ struct Test {
 
 constexpr Test kTests[] = {{"read", test_read},           {"mutex", test_mutex},         {"long_runners", test_long_runners},
                            {"results", test_results},     {"callbacks", test_callbacks}, {"exceptions", test_exceptions},
-                           {"errno", test_errno},         {"locked_thread", test_locked_thread}};
+                           {"errno", test_errno},         {"locked_thread", test_locked_thread}, {"shrink", test_shrink}};
 
 }  // namespace
 
