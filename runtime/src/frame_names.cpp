@@ -43,7 +43,7 @@ bool is_runtime_file(std::string_view file) {
   constexpr std::string_view kThis = __FILE__;
   constexpr std::string_view kFolder = kThis.substr(0, kThis.rfind('/') + 1);
   // Its templates are the glue between a goroutine and its function.
-  return file.starts_with(kFolder) || file.ends_with("/stacktide/runtime.h");
+  return file.starts_with(kFolder) || file.ends_with("/stacktide/runtime.h") || file.find("/stacktide/detail/") != file.npos;
 }
 
 struct Printer {

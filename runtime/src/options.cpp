@@ -36,6 +36,13 @@ std::uint64_t size_option(const char* name, std::uint64_t fallback, std::uint64_
   return number;
 }
 
+bool switch_option(const char* name, bool fallback) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == 0) return fallback;
+  if (std::strcmp(value, "off") != 0 && std::strcmp(value, "on") != 0) refuse(name, value, "on or off");
+  return std::strcmp(value, "on") == 0;
+}
+
 std::uint32_t cores() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
@@ -72,10 +79,8 @@ Options read_options() {
   options.max_stack = size_option("STACKTIDE_MAXSTACK", options.max_stack, 2048, kGiB, kSize);
   options.events = static_cast<std::uint32_t>(
       size_option("STACKTIDE_EVENTS", options.events, 16, 1 << 24, "a power of two from 16 to 16M"));
-  if (const char* value = std::getenv("STACKTIDE_SHRINK"); value != nullptr && *value != 0) {
-    if (std::strcmp(value, "off") != 0 && std::strcmp(value, "on") != 0) refuse("STACKTIDE_SHRINK", value, "on or off");
-    options.shrink = std::strcmp(value, "on") == 0;
-  }
+  options.shrink = switch_option("STACKTIDE_SHRINK", options.shrink);
+  options.strict = switch_option("STACKTIDE_STRICT", options.strict);
   if (const char* value = std::getenv("STACKTIDE_STRESS"); value != nullptr && *value != 0) {
     if (std::strcmp(value, "move") != 0) refuse("STACKTIDE_STRESS", value, "move");
     options.stress_move = true;

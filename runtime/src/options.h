@@ -1,4 +1,4 @@
-// What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _FREED, _EVENTS, _TRACEBACK. Read once, by
+// What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _STRICT, _FREED, _EVENTS, _TRACEBACK. Read once, by
 // run().
 #pragma once
 
@@ -19,6 +19,7 @@ struct Options {
   bool shrink = true;                // STACKTIDE_SHRINK=off: only shrink_stacks() shrinks
   bool stress_move = false;          // STACKTIDE_STRESS=move: each check moves the stack
   Freed freed = freed_reuse;         // STACKTIDE_FREED: what becomes of freed stacks: reuse, poison, unmap; with STRESS=move: poison
+  bool strict = false;               // STACKTIDE_STRICT=on: an address of a stack that escapes ends the program
   std::uint32_t events = 4096;       // STACKTIDE_EVENTS: records per event ring, a power of two
   TracebackLevel traceback = TracebackLevel::single;  // STACKTIDE_TRACEBACK: none, single, all, system: what an error shows
 };

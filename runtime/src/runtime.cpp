@@ -7,6 +7,7 @@
 #include <mutex>
 #include <new>
 
+#include "escape.h"
 #include "events.h"
 #include "fatal.h"
 #include "handoff.h"
@@ -53,12 +54,6 @@ Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::
   return g;
 }
 
-// The return address of the runtime call that the current goroutine is in.
-std::uint64_t caller_pc() {
-  const Goroutine* g = stacktide_thread.goroutine;
-  return *reinterpret_cast<const std::uint64_t*>(g->sp + SAVED_CONTEXT - 8);
-}
-
 void start_runtime() {
   const Options options = read_options();
   prepare_tracebacks(options.traceback);
@@ -73,6 +68,7 @@ void start_runtime() {
   scheduler.start = clock_now();
   scheduler.now.store(scheduler.start, std::memory_order_relaxed);
   find_code_ranges();
+  prepare_escape_check(options.strict);
   find_vector_state();
   prepare_library_calls();
   speak_when_terminated();
@@ -98,6 +94,11 @@ void start_runtime() {
 }
 
 }  // namespace
+
+std::uint64_t caller_pc(const void* direct) {
+  if (stacktide_thread.calling == 0) return reinterpret_cast<std::uint64_t>(direct);
+  return *reinterpret_cast<const std::uint64_t*>(stacktide_thread.goroutine->sp + SAVED_CONTEXT - 8);
+}
 
 extern "C" {
 
@@ -131,7 +132,7 @@ void stacktide_run_impl(Function function, void* closure, const void* entry) {
 std::uint64_t stacktide_go_impl(Function function, void* closure, const void* entry) {
   // Not `running`: main may return while this goroutine still runs.
   if (scheduler.ps == nullptr) fatal("go() before run()");
-  const std::uint64_t from = stacktide_thread.calling != 0 ? caller_pc() : reinterpret_cast<std::uint64_t>(__builtin_return_address(0));
+  const std::uint64_t from = caller_pc(__builtin_return_address(0));
   Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry), from);
   const std::uint64_t id = g->id;
   enqueue(g, true);

@@ -100,6 +100,8 @@ void find_vector_state();
 Goroutine* parking_goroutine(const char* what);
 // The goroutine that runs on this thread, also when library code called back; nullptr on other threads.
 Goroutine* current_goroutine();
+// The return address of the runtime call in progress; direct: of the implementation, when no goroutine's stack was left for it.
+std::uint64_t caller_pc(const void* direct);
 // Takes the goroutine off this thread: status, reason, clock and its exception state. After the lock that guards its queue entry
 // is released it belongs to its waker. `status` is waiting or runnable.
 void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const void* object);

@@ -222,6 +222,9 @@ bool shrink_if_idle(Goroutine& g, bool self) {
   return possible;
 }
 
+bool is_pinned_code(std::uint64_t pc) { return pinned_code.contains(pc); }
+bool has_pinned_code() { return pinned_code.lo != pinned_code.hi; }
+
 void find_code_ranges() {
   pinned_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_pinned), reinterpret_cast<std::uint64_t>(__stop_stacktide_pinned)};
 }

@@ -32,5 +32,8 @@ std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp);
 bool shrink_if_idle(Goroutine& g, bool self);
 // Finds the range of pinned code. Once, at start.
 void find_code_ranges();
+// May the goroutine code at pc not be moved? And is there any such code?
+bool is_pinned_code(std::uint64_t pc);
+bool has_pinned_code();
 
 }  // namespace stacktide::runtime

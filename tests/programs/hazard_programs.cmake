@@ -7,3 +7,9 @@ foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_sources(rt_abi_${level} PRIVATE rt_abi_nested.c)
   target_link_libraries(rt_abi_${level} PRIVATE atomic)
 endforeach()
+
+# Addresses that escape: what tests/e2e/runtime_escape_test.cpp runs.
+foreach(level O0 O2)
+  stacktide_goroutine_program(rt_escape_movable ${level} rt_escape.cpp MOVABLE)
+  stacktide_goroutine_program(rt_escape_pinned ${level} rt_escape.cpp)
+endforeach()

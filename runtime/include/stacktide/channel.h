@@ -45,7 +45,8 @@ class channel {
   }
 
   // Waits until the value is taken or stored. On a closed channel, or when it is closed meanwhile, the program ends ("send on closed channel").
-  void send(T value) const {
+  // This and the other senders are inlined, so that an address that escapes is reported at the caller's line.
+  [[gnu::always_inline]] inline void send(T value) const {
     if (detail::stacktide_chan_send(core_, word::pack(std::move(value))) == 0) detail::stacktide_chan_send_closed();
   }
   // Waits for a value; nothing when the channel is closed and empty. Inlined, so that the caller's frame is the one that waits.
@@ -55,13 +56,13 @@ class channel {
     return word::unpack(got.first);
   }
   // Sends if that needs no waiting; else `value` stays what it was (unless moving it back could throw: then it is lost).
-  bool try_send(T&& value) const {
+  [[gnu::always_inline]] inline bool try_send(T&& value) const {
     const std::uint64_t packed = word::pack(std::move(value));
     if (detail::stacktide_chan_try_send(core_, packed) != 0) return true;
     word::give_back(packed, value);
     return false;
   }
-  bool try_send(const T& value) const {
+  [[gnu::always_inline]] inline bool try_send(const T& value) const {
     const std::uint64_t packed = word::pack(value);
     if (detail::stacktide_chan_try_send(core_, packed) != 0) return true;
     word::drop(packed);

@@ -22,6 +22,7 @@
 
 #include "stacktide/detail/deadline.h"
 #include "stacktide/detail/entries.h"
+#include "stacktide/detail/escape.h"
 
 namespace stacktide {
 
@@ -35,7 +36,7 @@ struct closure {
     // Freed when the goroutine ends, on its own stack, so that destructors may wait too.
     struct owner {
       closure* c;
-      ~owner() { delete c; }
+      ~owner() { zeroed<closure>::destroy(c); }
     } keep{static_cast<closure*>(self)};
     keep.c->call(std::index_sequence_for<Args...>{});
   }
@@ -56,12 +57,28 @@ struct closure {
       return reinterpret_cast<const void*>(&start);
     }
   }
+
+  static escape_part part(const void* self, std::size_t offset) {
+    const auto* c = static_cast<const closure*>(self);
+    const char* byte = static_cast<const char*>(self) + offset;
+    escape_part found{type_text<closure>(), offset, true};
+    const auto look = [&]<class T>(const T& value) {
+      const char* at = reinterpret_cast<const char*>(&value);
+      if (std::is_empty_v<T> || byte < at || byte >= at + sizeof(T)) return;
+      found = {type_text<T>(), static_cast<std::size_t>(byte - at), may_hold_address<T>};
+    };
+    std::apply([&](const auto&... values) { (look(values), ...); }, c->parts);
+    return found;
+  }
+  static constexpr escape_subject subject{"the closure given to go()", sizeof(std::tuple<F, Args...>), &part};
 };
 
 template <class F, class... Args>
 auto* make_closure(F&& f, Args&&... args) {
   using type = closure<std::decay_t<F>, std::decay_t<Args>...>;
-  return new type{{std::forward<F>(f), std::forward<Args>(args)...}};
+  zeroed<type> room;
+  ::new (room.memory()) type{{std::forward<F>(f), std::forward<Args>(args)...}};
+  return room.keep();
 }
 
 // Runs f through `call`, which takes a plain function; brings result or exception back.
@@ -104,6 +121,7 @@ void run(F&& main) {
 template <class F, class... Args>
 [[gnu::always_inline]] inline std::uint64_t go(F&& f, Args&&... args) {
   auto* c = detail::make_closure(std::forward<F>(f), std::forward<Args>(args)...);
+  detail::check_escape(c, c->subject);
   return detail::stacktide_go(&std::remove_pointer_t<decltype(c)>::start, c, c->entry());
 }
 

@@ -45,7 +45,7 @@ auto on_recv(const channel<T>& from, std::optional<T>& into) {
 // in its place before that clause's function is called, unless moving it back could throw.
 template <class T, class U, class F = detail::no_action>
   requires std::convertible_to<U, T> && std::invocable<F&>
-auto on_send(const channel<T>& to, U&& value, F f = {}) {
+[[gnu::always_inline]] inline auto on_send(const channel<T>& to, U&& value, F f = {}) {
   return detail::send_clause<T, F>(detail::core_access::of(to), std::forward<U>(value), std::move(f));
 }
 

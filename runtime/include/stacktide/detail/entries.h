@@ -50,6 +50,7 @@ struct select_outcome {
 struct mutex_state;
 
 using function = void (*)(void*);
+struct escape_subject;
 
 extern "C" {
 void stacktide_run(function f, void* closure, const void* entry);
@@ -64,6 +65,11 @@ void stacktide_set_label(const char* text, std::size_t length);
 void stacktide_stack_info(stack_numbers* out);
 std::uint64_t stacktide_shrink_stacks();
 std::uint64_t stacktide_current_id();
+// An object that is given away holds words in the range of goroutine stacks. Reports those that may become wrong (escape.h).
+void stacktide_check_escape(const void* object, const escape_subject* subject);
+// The range of goroutine stacks; empty before the first run().
+extern std::uint64_t stacktide_arena_lo;
+extern std::uint64_t stacktide_arena_size;
 
 void* stacktide_chan_make(std::uint64_t capacity);
 void stacktide_chan_retain(void* channel);

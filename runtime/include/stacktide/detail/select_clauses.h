@@ -56,7 +56,7 @@ template <class T, class F>
 class send_clause {
  public:
   template <class U>
-  send_clause(void* core, U&& value, F f) : core_(core), f_(std::move(f)) {
+  [[gnu::always_inline]] send_clause(void* core, U&& value, F f) : core_(core), f_(std::move(f)) {
     if constexpr (std::is_same_v<U, T>) from_ = &value;
     word_ = value_word<T>::pack(std::forward<U>(value));
     packed_ = true;

@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
+
+#include "stacktide/detail/escape.h"
 
 namespace stacktide::detail {
 
@@ -14,15 +17,21 @@ template <class T>
 struct value_word {
   static constexpr bool kSmall = std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= 8;
 
+  // Reports addresses that escape, and is inlined for it (escape.h).
   template <class U>
-  static std::uint64_t pack(U&& value) {
+  [[gnu::always_inline]] static inline std::uint64_t pack(U&& value) {
     if constexpr (kSmall) {
       const T copy = std::forward<U>(value);
       std::uint64_t word = 0;
       std::memcpy(&word, &copy, sizeof copy);
+      check_escape(&copy, subject);
       return word;
     } else {
-      return reinterpret_cast<std::uint64_t>(new T(std::forward<U>(value)));
+      zeroed<T> room;
+      ::new (room.memory()) T(std::forward<U>(value));
+      T* slot = room.keep();
+      check_escape(slot, subject);
+      return reinterpret_cast<std::uint64_t>(slot);
     }
   }
   static T unpack(std::uint64_t word) {
@@ -31,13 +40,13 @@ struct value_word {
       std::memcpy(&value, &word, sizeof value);
       return value;
     } else {
-      const std::unique_ptr<T> slot(reinterpret_cast<T*>(word));
+      const std::unique_ptr<T, destroy> slot(reinterpret_cast<T*>(word));
       return std::move(*slot);
     }
   }
   // What was packed is not sent after all.
   static void drop([[maybe_unused]] std::uint64_t word) {
-    if constexpr (!kSmall) delete reinterpret_cast<T*>(word);
+    if constexpr (!kSmall) zeroed<T>::destroy(reinterpret_cast<T*>(word));
   }
   // The same, and `to`, from which it was moved, has it again; not if that could fail.
   static void give_back([[maybe_unused]] std::uint64_t word, [[maybe_unused]] T& to) {
@@ -46,6 +55,13 @@ struct value_word {
       drop(word);
     }
   }
+
+ private:
+  struct destroy {
+    void operator()(T* slot) const { zeroed<T>::destroy(slot); }
+  };
+  static escape_part part(const void*, std::size_t offset) { return {type_text<T>(), offset, true}; }
+  static constexpr escape_subject subject{"the value sent on a channel", sizeof(T), &part};
 };
 
 }  // namespace stacktide::detail
