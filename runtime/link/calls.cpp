@@ -48,10 +48,10 @@ constexpr std::array kRefused = {
     Refusal{"__fentry__", kProfile},
 };
 
-// Called in the code that the compiler makes for every function, or made to be called on any stack.
+// Called in the code that the compiler makes for every function.
 bool is_exempt(std::string_view symbol) {
-  return symbol.starts_with("__morestack") || symbol.starts_with("stacktide_") || symbol.starts_with(kIndirectThunk) ||
-         symbol.starts_with("__x86_return_thunk") || symbol.starts_with("__tsan_") || symbol == "__tls_get_addr";
+  return symbol.starts_with("__morestack") || symbol.starts_with(kIndirectThunk) ||
+         symbol.starts_with("__x86_return_thunk") || runs_on_any_stack(symbol);
 }
 
 // Names that the assembler and -Wl,--wrap= take as they are.
@@ -133,6 +133,8 @@ Result<void> collect_from(const Object& object, const std::set<std::string, std:
 
 }  // namespace
 
+bool runs_on_any_stack(std::string_view symbol) { return symbol == "__tls_get_addr" || symbol.starts_with("__tsan_"); }
+
 bool is_goroutine_object(const Object& object) {
   return object.has_section(kSplitStackNote) && !object.has_section(kRuntimeNote);
 }
@@ -184,9 +186,8 @@ Result<void> check_calls(const CallMap& calls) {
       why = "it may pass more than 1 MiB of arguments by value, more than is copied to the system stack; pass a reference";
     else if (!is_plain_name(symbol)) why = "no thunk can be made for such a name (a versioned symbol?)";
     else continue;
-    constexpr std::size_t kReadable = 120;  // a template's name may fill a screen
-    const std::string caller = call.caller.size() <= kReadable ? call.caller : call.caller.substr(0, kReadable) + "...";
-    return std::unexpected(caller + " in " + call.object + " calls " + demangle(symbol) + ": " + std::string(why));
+    return std::unexpected(readable(call.caller) + " in " + call.object + " calls " + readable(symbol) + ": " +
+                           std::string(why));
   }
   return {};
 }

@@ -30,6 +30,9 @@ bool is_goroutine_object(const Object& object);
 // Goroutine code that GCC has not compiled yet: an -flto object holds no code, and no note, but the options it was given.
 bool is_lto_goroutine_object(const Object& object);
 
+// Made to be called on any stack, though it is no goroutine code: never wrapped.
+bool runs_on_any_stack(std::string_view symbol);
+
 struct Call {
   std::string caller;  // demangled: of the calls seen, the first that could pass most on the stack
   std::string object;

@@ -22,6 +22,18 @@ constexpr std::array<std::string_view, 14> kNoValue = {
     "--whole-archive", "--no-whole-archive", "--push-state", "--pop-state", "--start-group", "--end-group", "-(", "-)",
     "--as-needed",     "--no-as-needed",     "-Bstatic",     "-Bdynamic",   "-dn",           "-dy"};
 
+// What linkers call the leaving out of symbols, and what strip(1) calls it.
+struct Stripping {
+  std::string_view linker;
+  std::string_view strip;
+};
+constexpr std::array kStripping = {Stripping{"-s", "--strip-all"},
+                                   Stripping{"--strip-all", "--strip-all"},
+                                   Stripping{"-strip-all", "--strip-all"},
+                                   Stripping{"-x", "--discard-all"},
+                                   Stripping{"--discard-all", "--discard-all"},
+                                   Stripping{"-discard-all", "--discard-all"}};
+
 constexpr int kMaxResponseDepth = 16;
 
 bool contains(const auto& list, std::string_view text) { return std::ranges::find(list, text) != list.end(); }
@@ -97,6 +109,10 @@ class Reader {
     for (std::size_t i = 0; i < words.size(); ++i) {
       const std::string& word = words[i];
       if (word == "-Xlinker" && i + 1 < words.size()) {
+        if (strips(words[i + 1])) {
+          ++i;
+          continue;
+        }
         linker_piece(words[i + 1]);
         option(word);
         option(words[++i]);
@@ -129,6 +145,7 @@ class Reader {
   void driver_option(const std::string& word) {
     if (word == "-c" || word == "-S" || word == "-E" || word == "-r") line_.links = false;
     if (word == "-shared") line_.shared = true;
+    if (word == "-s" && strips(word)) return;
     // On a link line it only makes the driver wrap pthread_create for libgcc's own stacks, which are not ours.
     if (word == "-fsplit-stack") return;
     option(word);
@@ -150,6 +167,14 @@ class Reader {
       break;
     }
     option(text);
+  }
+
+  // Is it an option by which the linker would leave symbols out? Then strip(1) does so later.
+  bool strips(std::string_view piece) {
+    const auto found = std::ranges::find(kStripping, piece, &Stripping::linker);
+    if (found == kStripping.end()) return false;
+    line_.strip.emplace_back(found->strip);
+    return true;
   }
 
   // Follows the state that matters of a word meant for the linker itself.
@@ -188,11 +213,12 @@ class Reader {
       if (free_standing && !piece.starts_with('-') && kind_of_file(piece) != Word::Kind::option) {
         flush();
         input(piece);
-      } else {
+        previous = piece;
+      } else if (!strips(piece)) {
         linker_piece(piece);
         pending += "," + piece;
+        previous = piece;
       }
-      previous = piece;
       begin = end + 1;
     }
     flush();

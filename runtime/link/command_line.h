@@ -34,6 +34,7 @@ struct CommandLine {
   bool links = true;                 // false for -c, -S, -E and -r: nothing for us to do
   bool shared = false;               // -shared
   std::vector<std::string> wrapped;  // --wrap=SYM that the user gave
+  std::vector<std::string> strip;    // options of strip(1) for what the linker was told to leave out; not among `words`
 };
 
 // arguments: argv without the program itself.

@@ -2,33 +2,44 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <tuple>
 
 namespace stacktide::link {
 namespace {
 
-// One `movl $N, %reg` or `xorl %reg, %reg` that ends at `end`; `end` moves before it. move and clear: their opcode and
-// ModRM.
-bool read_constant(Bytes code, std::uint64_t& end, const unsigned char (&move)[2], const unsigned char (&clear)[3],
-                   std::uint32_t& value) {
+// One `movl $N, %reg` or `xorl %reg, %reg` that ends at `end`, which then moves before it. move and clear: their first
+// bytes.
+std::optional<std::uint32_t> read_constant(Bytes code, std::uint64_t& end, const unsigned char (&move)[2],
+                                           const unsigned char (&clear)[3]) {
+  std::uint32_t value = 0;
   if (end >= 3 && std::memcmp(code.data() + end - 3, clear, 3) == 0) {
-    value = 0;
     end -= 3;
-    return true;
+    return value;
   }
-  if (end < 6 || std::memcmp(code.data() + end - 6, move, 2) != 0) return false;
+  if (end < 6 || std::memcmp(code.data() + end - 6, move, 2) != 0) return std::nullopt;
   std::memcpy(&value, code.data() + end - 4, 4);
   end -= 6;
-  return true;
+  return value;
 }
 
 }  // namespace
 
 bool read_stack_check(Bytes code, std::uint64_t operand, StackCheck& check) {
   if (operand < 1 || operand > code.size() || code[operand - 1] != std::byte{0xe8}) return false;
-  std::uint64_t end = operand - 1;
-  return read_constant(code, end, {0x41, 0xbb}, {0x45, 0x31, 0xdb}, check.arguments) &&
-         read_constant(code, end, {0x41, 0xba}, {0x45, 0x31, 0xd2}, check.frame);
+  // In either order; in a nested function of C, `movq %r10, %rax` may stand between.
+  constexpr unsigned char kKeepChain[3] = {0x4c, 0x89, 0xd0};
+  std::optional<std::uint32_t> frame;
+  std::optional<std::uint32_t> arguments;
+  for (std::uint64_t end = operand - 1; !frame || !arguments;) {
+    if (const auto value = read_constant(code, end, {0x41, 0xbb}, {0x45, 0x31, 0xdb}); value && !arguments)
+      arguments = value;
+    else if (const auto other = read_constant(code, end, {0x41, 0xba}, {0x45, 0x31, 0xd2}); other && !frame) frame = other;
+    else if (end >= 3 && std::memcmp(code.data() + end - 3, kKeepChain, 3) == 0) end -= 3;
+    else return false;
+  }
+  check = {*frame, *arguments};
+  return true;
 }
 
 Functions::Functions(const Object& object) {

@@ -1,14 +1,17 @@
 // stacktide-link: the linker launcher of goroutine targets.
 //
 // It is given a whole link command and runs it, changed in what goroutine code needs: thunks that carry library calls to the
-// system stack, goroutine objects first, movable code in a section of its own. A command without goroutine code is run
-// as it is. The exit status is the linker's.
+// system stack, goroutine objects first, movable code in a section of its own. Then it verifies the program that the linker
+// made. A command without goroutine code is run as it is. The exit status is the linker's.
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "plan.h"
 #include "process.h"
+#include "verify.h"
 
 namespace {
 
@@ -48,6 +51,20 @@ void print_plan(const stacktide::link::Plan& plan) {
   std::fprintf(stderr, "stacktide-link: run%s\n", command.c_str());
 }
 
+// Links, verifies, and only then leaves a program behind.
+int link_goroutine_program(const stacktide::link::CommandLine& line, const stacktide::link::Plan& plan) {
+  const auto status = stacktide::link::run_command(plan.command);
+  if (!status) return fail(status.error());
+  if (*status != 0) return *status;
+  const auto definer = [&](std::string_view symbol) { return stacktide::link::unchecked_definer(line, symbol); };
+  auto done = stacktide::link::verify(line.output, plan.expected, definer);
+  if (done && !line.strip.empty()) done = stacktide::link::strip_program(line);
+  if (done) return 0;
+  std::error_code ignored;
+  std::filesystem::remove(line.output, ignored);
+  return fail(done.error());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -61,7 +78,7 @@ int main(int argc, char** argv) {
   const auto plan = stacktide::link::make_plan(*line);
   if (!plan) return fail(plan.error());
   if (line->verbose) print_plan(*plan);
-  if (!plan->plain) return fail(stacktide::link::replace_process(plan->command));
+  if (!plan->plain) return link_goroutine_program(*line, *plan);
   // As given, response files and all; only our own options are left out.
   std::size_t first = 0;
   while (first < arguments.size() && arguments[first].starts_with('-')) ++first;

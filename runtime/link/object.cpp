@@ -43,7 +43,7 @@ T load(Bytes bytes, std::size_t offset = 0) {
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return std::unexpected(path.string() + ": " + std::strerror(errno));
-  struct stat status{};
+  struct stat status {};
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
     close(fd);
     return std::unexpected(path.string() + ": not a regular file");
@@ -64,12 +64,22 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
-bool is_relocatable_elf(Bytes bytes) {
-  if (bytes.size() < sizeof(Elf64_Ehdr)) return false;
+namespace {
+
+// ET_NONE for what is no ELF file of this machine.
+unsigned elf_type(Bytes bytes) {
+  if (bytes.size() < sizeof(Elf64_Ehdr)) return ET_NONE;
   const auto header = load<Elf64_Ehdr>(bytes);
-  return std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-         header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_type == ET_REL && header.e_machine == EM_X86_64;
+  const bool ours = std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+                    header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == EM_X86_64;
+  return ours ? header.e_type : ET_NONE;
 }
+
+}  // namespace
+
+bool is_relocatable_elf(Bytes bytes) { return elf_type(bytes) == ET_REL; }
+
+bool is_program(Bytes bytes) { return elf_type(bytes) == ET_EXEC || elf_type(bytes) == ET_DYN; }
 
 bool is_archive(Bytes bytes) {
   const std::string_view text = as_text(bytes);
@@ -79,7 +89,7 @@ bool is_archive(Bytes bytes) {
 Result<Object> Object::parse(Bytes bytes, std::string name) {
   Object object(bytes, std::move(name));
   const auto broken = [&](const char* what) { return std::unexpected(object.name_ + ": damaged object file: " + what); };
-  if (!is_relocatable_elf(bytes)) return broken("not an x86-64 relocatable");
+  if (!is_relocatable_elf(bytes) && !is_program(bytes)) return broken("not an x86-64 relocatable");
   const auto header = load<Elf64_Ehdr>(bytes);
   if (header.e_shoff == 0) return object;
   if (header.e_shentsize != sizeof(Elf64_Shdr)) return broken("section header size");
@@ -132,6 +142,13 @@ Symbol Object::symbol(std::size_t index) const {
           .placed = raw.st_shndx != SHN_UNDEF && raw.st_shndx < SHN_LORESERVE,
           .value = raw.st_value,
           .size = raw.st_size};
+}
+
+std::string_view Object::symbol_name(const Elf64_Shdr& table, std::uint64_t index) const {
+  const Bytes symbols = contents(table);
+  if (table.sh_link >= sections_.size() || index >= symbols.size() / sizeof(Elf64_Sym)) return {};
+  const auto raw = load<Elf64_Sym>(symbols, index * sizeof(Elf64_Sym));
+  return string_at(as_text(contents(sections_[table.sh_link])), raw.st_name);
 }
 
 std::string Object::function_at(std::size_t section_index, std::uint64_t offset) const {
@@ -200,6 +217,12 @@ std::string demangle(std::string_view symbol) {
   const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status),
                                                          &std::free);
   return text ? std::string(text.get()) : name;
+}
+
+std::string readable(std::string_view symbol) {
+  constexpr std::size_t kMost = 120;
+  const std::string name = demangle(symbol);
+  return name.size() <= kMost ? name : name.substr(0, kMost) + "...";
 }
 
 }  // namespace stacktide::link

@@ -1,4 +1,5 @@
-// Relocatable x86-64 ELF objects and the archives that hold them, as stacktide-link sees them.
+// x86-64 ELF files, relocatable objects and linked programs, and the archives that hold objects, as stacktide-link sees
+// them.
 //
 // Concept. A link touches many files and needs little of each: section names and flags, global symbols, and the relocations
 // of executable sections. So files are mapped and read in place. Every offset, size and index comes from the file and is
@@ -43,6 +44,7 @@ class MappedFile {
 };
 
 bool is_relocatable_elf(Bytes bytes);
+bool is_program(Bytes bytes);  // an executable, position-independent or not
 bool is_archive(Bytes bytes);
 
 struct Symbol {
@@ -58,7 +60,8 @@ struct Symbol {
 
 class Object {
  public:
-  // Checks the headers and the string tables. `name` is used in errors: "libfoo.a(bar.o)".
+  // Checks the headers and the string tables of an object, or of a program, whose symbols' values are addresses. `name` is
+  // used in errors: "libfoo.a(bar.o)".
   static Result<Object> parse(Bytes bytes, std::string name);
 
   const std::string& name() const { return name_; }
@@ -75,6 +78,9 @@ class Object {
   Symbol symbol(std::size_t index) const;
   // Index of the first symbol that is not local.
   std::size_t first_global() const { return first_global_; }
+
+  // The name of symbol `index` of a symbol table (.dynsym, which symbol() does not read); "" when there is none.
+  std::string_view symbol_name(const Elf64_Shdr& table, std::uint64_t index) const;
 
   // The function whose extent covers `offset` in section `index`, demangled; "code" when no symbol says.
   std::string function_at(std::size_t section_index, std::uint64_t offset) const;
@@ -102,5 +108,8 @@ Result<std::vector<Member>> archive_members(Bytes archive, const std::filesystem
                                             std::vector<MappedFile>& files);
 
 std::string demangle(std::string_view symbol);
+
+// Demangled, for messages: a template's name may fill a screen, and is cut.
+std::string readable(std::string_view symbol);
 
 }  // namespace stacktide::link

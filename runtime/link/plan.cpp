@@ -1,11 +1,13 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <fstream>
 #include <optional>
 #include <system_error>
 
 #include "movable.h"
 #include "probe.h"
+#include "process.h"
 #include "thunks.h"
 
 namespace stacktide::link {
@@ -24,6 +26,7 @@ struct Input {
 struct Inputs {
   std::vector<MappedFile> files;  // what the objects point into
   std::vector<Input> goroutine;
+  std::vector<Object> unchecked;
   Names runtime;  // defined by the runtime
 };
 
@@ -39,6 +42,7 @@ Result<void> add_object(Bytes bytes, std::string name, std::size_t word, std::st
   }
   if (object->has_section(kRuntimeNote)) add_runtime_definitions(*object, inputs.runtime);
   else if (is_goroutine_object(*object)) inputs.goroutine.push_back({std::move(*object), word, std::move(member)});
+  else inputs.unchecked.push_back(std::move(*object));
   return {};
 }
 
@@ -91,6 +95,15 @@ Result<Calls> calls_of(const Inputs& inputs) {
     add_definitions(input.object, defined);
   }
   return collect_calls(objects, defined);
+}
+
+// The functions that goroutine objects define for others, which the program must have with their checks.
+void expect_functions(const Input& input, Expected& expected) {
+  for (std::size_t i = input.object.first_global(); i < input.object.symbol_count(); ++i) {
+    const Symbol symbol = input.object.symbol(i);
+    if (symbol.function && symbol.placed && !symbol.name.empty())
+      expected.functions.emplace(symbol.name, input.object.name());
+  }
 }
 
 // The symbols that the user wraps: theirs come first, and the two cannot be combined.
@@ -240,13 +253,18 @@ Result<Plan> make_plan(const CommandLine& line) {
     if (inputs->goroutine.empty()) return plan;
     calls = calls_of(*inputs);
     if (!calls) return std::unexpected(calls.error());
-    std::erase_if(calls->direct,
-                  [&](const auto& entry) { return entry.second.weak && !(*answer)->defined.contains(entry.first); });
+    std::erase_if(calls->direct, [&](const auto& entry) {
+      if (!entry.second.weak || (*answer)->defined.contains(entry.first)) return false;
+      plan.expected.absent.insert(entry.first);
+      return true;
+    });
   }
   plan.plain = false;
   if (auto fine = check_calls(calls->direct); !fine) return std::unexpected(fine.error());
   if (auto fine = check_user_wraps(line, *calls); !fine) return std::unexpected(fine.error());
   plan.calls = std::move(*calls);
+  for (const Input& input : inputs->goroutine) expect_functions(input, plan.expected);
+  plan.expected.runtime = inputs->runtime;
 
   Writer writer(line, *inputs, directory);
   if (auto done = writer.place_goroutine_objects(*inputs, plan); !done) return std::unexpected(done.error());
@@ -255,6 +273,34 @@ Result<Plan> make_plan(const CommandLine& line) {
   if (auto done = writer.write_command(*inputs, *thunks, plan); !done) return std::unexpected(done.error());
   writer.remove_stale();
   return plan;
+}
+
+Result<void> strip_program(const CommandLine& line) {
+  const fs::path answer = fs::path(line.output.string() + ".stacktide") / "strip.txt";
+  const auto asked = run_captured({line.driver, "-print-prog-name=strip"}, answer);
+  if (!asked) return std::unexpected(asked.error());
+  std::string program;
+  std::getline(std::ifstream(answer), program);
+  std::error_code ignored;
+  fs::remove(answer, ignored);
+  std::vector<std::string> command = {*asked == 0 && !program.empty() ? program : "strip"};
+  command.insert(command.end(), line.strip.begin(), line.strip.end());
+  command.push_back(line.output.string());
+  const auto status = run_command(command);
+  if (!status) return std::unexpected(status.error());
+  if (*status != 0) return std::unexpected(command[0] + " could not strip " + line.output.string());
+  return {};
+}
+
+std::string unchecked_definer(const CommandLine& line, std::string_view symbol) {
+  const auto inputs = read_inputs(line);
+  if (!inputs) return {};
+  for (const Object& object : inputs->unchecked) {
+    Names defined;
+    add_definitions(object, defined);
+    if (defined.contains(symbol)) return object.name();
+  }
+  return {};
 }
 
 }  // namespace stacktide::link

@@ -12,6 +12,7 @@
 
 #include "calls.h"
 #include "command_line.h"
+#include "verify.h"
 
 namespace stacktide::link {
 
@@ -22,9 +23,16 @@ struct Plan {
   Calls calls;                       // what it wraps
   std::vector<std::string> movable;  // names of the movable objects
   std::vector<std::string> pinned;   // and of the other goroutine objects
+  Expected expected;                 // what the result must hold
 };
 
 // Reads all inputs, writes the thunks and the copies of movable objects to OUTPUT.stacktide/, and assembles.
 Result<Plan> make_plan(const CommandLine& line);
+
+// Leaves out of the linked program what the linker was told to leave out, with the strip(1) of the driver.
+Result<void> strip_program(const CommandLine& line);
+
+// The input of the link that defines `symbol` and is neither goroutine code nor the runtime; "" when there is none.
+std::string unchecked_definer(const CommandLine& line, std::string_view symbol);
 
 }  // namespace stacktide::link

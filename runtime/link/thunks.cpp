@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Functions whose calls go to an entry of the runtime instead of the system stack. It gets the real function's address in r11, for
-// calls from other stacks.
+// Functions whose calls go to an entry of the runtime instead of the system stack. It gets the real function's address in
+// r11, for calls from other stacks.
 struct Route {
   std::string_view symbol;
   std::string_view entry;
@@ -40,7 +40,8 @@ std::string constant(const std::string& name, std::uint32_t value) {
 }  // namespace
 
 std::string thunk_assembly(const Calls& calls) {
-  std::string text = "# Made by stacktide-link: one thunk for each library function that goroutine code calls.\n\t.text\n";
+  std::string text = "# Made by stacktide-link: one thunk for each library function that goroutine code calls.\n";
+  text += "\t.section " + std::string(kThunkSection) + ",\"ax\",@progbits\n";
   for (const auto& call : calls.direct) {
     const std::string& symbol = call.first;
     const std::string thunk = "__wrap_" + symbol;

@@ -14,6 +14,9 @@
 
 namespace stacktide::link {
 
+// Output section of the thunks.
+inline constexpr std::string_view kThunkSection = "stacktide_thunks";
+
 // Assembly of one thunk for each direct call, of the bound of indirect calls' arguments, and of stacktide_linked.
 std::string thunk_assembly(const Calls& calls);
 

@@ -14,10 +14,10 @@
 #ifdef STACKTIDE_DEMANGLER
 // The demangler of libstdc++ (cp-demangle.o, see runtime/CMakeLists.txt): hands out the name of a function or type piece by
 // piece and allocates nothing. Returns 0 when it could.
-extern "C" int __gcclibcxx_demangle_callback(const char* mangled, void (*piece)(const char*, std::size_t, void*),
+extern "C" int stacktide_demangle(const char* mangled, void (*piece)(const char*, std::size_t, void*),
                                              void* data);
 #else
-static int __gcclibcxx_demangle_callback(const char*, void (*)(const char*, std::size_t, void*), void*) { return -1; }
+static int stacktide_demangle(const char*, void (*)(const char*, std::size_t, void*), void*) { return -1; }
 #endif
 
 // The unwinder's own search (unwind-dw2-fde.h, struct dwarf_eh_bases).
@@ -97,7 +97,7 @@ int say_at(std::uint64_t pc, Printer& printer) {
 
 PlainName::PlainName(const char* name, bool type) {
   const bool mangled = type || (name[0] == '_' && name[1] == 'Z');
-  if (!mangled || __gcclibcxx_demangle_callback(name, append, this) != 0) {
+  if (!mangled || stacktide_demangle(name, append, this) != 0) {
     length_ = 0;
     append(name, std::strlen(name), this);
   }

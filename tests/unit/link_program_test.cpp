@@ -1,55 +1,24 @@
-// stacktide-link run on real objects, with every linker that is installed, and its reader on damaged ones.
-//
-// The runtime is a stand-in of a few instructions that counts how often each entry is passed, so that these tests do not
-// depend on the real one; what they check is the program that the linker made.
+// stacktide-link run on real objects, with every linker that is installed, and its reader on damaged ones: what these tests check is
+// the program that the linker made.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "calls.h"
 #include "movable.h"
 #include "object.h"
+#include "unit/link_workshop.h"
 
 namespace fs = std::filesystem;
 using namespace stacktide::link;
+using namespace stacktide::test;
 
 namespace {
-
-constexpr const char* kRuntime = R"(
-    .text
-    .globl stacktide_call_on_system_stack, stacktide_call_on_system_stack_wide, __morestack, __morestack_non_split
-    .type __morestack, @function
-stacktide_call_on_system_stack:
-    incq narrow_calls(%rip)
-    jmp *%r11
-stacktide_call_on_system_stack_wide:
-    incq wide_calls(%rip)
-    jmp *%r11
-__morestack:
-__morestack_non_split:
-    pop %r11
-    inc %r11
-    jmp *%r11
-    .size __morestack, .-__morestack
-    .data
-    .globl narrow_calls, wide_calls
-narrow_calls: .quad 0
-wide_calls: .quad 0
-    .section .note.GNU-split-stack,"",@progbits
-    .section .note.GNU-no-split-stack,"",@progbits
-    .section .note.stacktide.runtime,"",@progbits
-    .section .note.GNU-stack,"",@progbits
-)";
 
 // Prints what the linker made of it: each figure is a claim about wrapping, order or sections.
 constexpr const char* kProgram = R"(
@@ -77,65 +46,6 @@ inline const char* __attribute__((noinline)) shared_inline() { return CHECKED; }
 int unchecked(int x) { return shared_inline()[0] == 'c' ? x + 1 : x; }
 )";
 
-struct Run {
-  int status;
-  std::string output;
-};
-
-Run run(const std::string& command) {
-  std::FILE* pipe = popen(("LC_ALL=C; export LC_ALL; { " + command + "; } 2>&1").c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::string output;
-  std::array<char, 4096> block;
-  for (std::size_t n = 0; (n = fread(block.data(), 1, block.size(), pipe)) > 0;) output.append(block.data(), n);
-  const int status = pclose(pipe);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, output};
-}
-
-std::vector<std::string> linkers() {
-  std::vector<std::string> found;
-  for (const char* name : {"bfd", "gold", "lld"}) {
-    if (run(std::string("command -v ld.") + name).status == 0) found.emplace_back(name);
-  }
-  return found;
-}
-
-class Workshop {
- public:
-  Workshop() {
-    std::string name = (fs::temp_directory_path() / "stacktide-link-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-    compile("runtime.s", kRuntime, "");
-    REQUIRE(in_folder("ar rcs libruntime.a runtime.o").status == 0);
-  }
-  ~Workshop() { fs::remove_all(path_); }
-
-  Run in_folder(const std::string& command) const { return run("cd " + path_.string() + " && " + command); }
-  Run link(const std::string& arguments) const {
-    return in_folder(STACKTIDE_BUILD_DIR "/bin/stacktide-link g++ " + arguments);
-  }
-  // file.cpp or file.s -> file.o
-  void compile(const std::string& file, const std::string& text, const std::string& flags) const {
-    std::ofstream(path_ / file) << text;
-    const Run done = in_folder("g++ -c " + flags + " " + file);
-    CAPTURE(done.output);
-    REQUIRE(done.status == 0);
-  }
-  std::string read(const std::string& file) const {
-    std::ifstream stream(path_ / file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-  }
-  fs::path at(const std::string& file) const { return path_ / file; }
-
- private:
-  fs::path path_;
-};
-
-const std::string kChecked = "-fsplit-stack -fcf-protection=none -fno-lto '-DCHECKED=\"checked\"' ";
-const std::string kMovable = kChecked + "-fno-ivopts -include " STACKTIDE_SOURCE_DIR "/runtime/include/stacktide/movable.h ";
-const std::string kPlain = "'-DCHECKED=\"unchecked\"' ";
-
 Bytes as_bytes(const std::string& text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
 
 }  // namespace
@@ -150,12 +60,12 @@ TEST_CASE("library calls pass the thunks, absent weak functions stay absent, che
       for (const std::string& linker : linkers()) {
         CAPTURE(pie + " " + kind + " " + linker);
         // The unchecked object comes first on the line, and must not decide which shared_inline() is kept.
-        const Run made = shop.link(fmt::format("{} -fuse-ld={} unchecked.o program.o libruntime.a -o program", pie, linker));
+        const Ran made = shop.link(fmt::format("{} -fuse-ld={} unchecked.o program.o libruntime.a -o program", pie, linker));
         CAPTURE(made.output);
         REQUIRE(made.status == 0);
         // Allocating, throwing, beginning and ending the catch, puts, sched_yield and unchecked() are narrow; printf is
         // wide.
-        const Run ran = shop.in_folder("./program");
+        const Ran ran = shop.in_folder("./program");
         CHECK(ran.output == fmt::format("caught\n4 7 checked {}\nnarrow 7 wide 1\n", kind));
         CHECK(ran.status == 0);
       }
@@ -174,7 +84,7 @@ TEST_CASE("of an archive only the members that the linker takes are linked, and 
   REQUIRE(shop.in_folder("ar rcs libhelper.a unused.o helper.o").status == 0);
   for (const std::string& linker : linkers()) {
     CAPTURE(linker);
-    const Run made = shop.link(fmt::format("-fuse-ld={} program.o -L. -lhelper libruntime.a -o program", linker));
+    const Ran made = shop.link(fmt::format("-fuse-ld={} program.o -L. -lhelper libruntime.a -o program", linker));
     CAPTURE(made.output);
     REQUIRE(made.status == 0);
     CHECK(shop.in_folder("./program").status == 5);
@@ -191,7 +101,7 @@ TEST_CASE("a whole archive is linked whole, without a second copy of its gorouti
   REQUIRE(shop.in_folder("ar rcs libhelper.a helper.o plain.o").status == 0);
   for (const std::string& linker : linkers()) {
     CAPTURE(linker);
-    const Run made = shop.link(fmt::format(
+    const Ran made = shop.link(fmt::format(
         "-fuse-ld={} program.o -Wl,--whole-archive,libhelper.a,--no-whole-archive libruntime.a -o program", linker));
     CAPTURE(made.output);
     REQUIRE(made.status == 0);
@@ -216,7 +126,7 @@ TEST_CASE("what cannot run on a goroutine's stack is refused by name, in one lin
   const Workshop shop;
   const auto refusal = [&](const std::string& text, const std::string& flags) {
     shop.compile("bad.cpp", text, flags);
-    const Run made = shop.link("bad.o libruntime.a -o bad");
+    const Ran made = shop.link("bad.o libruntime.a -o bad");
     CHECK(made.status == 1);
     CHECK_FALSE(fs::exists(shop.at("bad")));
     return made.output;
@@ -253,7 +163,7 @@ TEST_CASE("a command without goroutine code runs as it is, and the linker's stat
 TEST_CASE("an undefined function is reported by the linker under its own name") {
   const Workshop shop;
   shop.compile("program.cpp", std::string("int nowhere(); int main() { return nowhere(); }"), kChecked);
-  const Run made = shop.link("program.o libruntime.a -o program");
+  const Ran made = shop.link("program.o libruntime.a -o program");
   CHECK(made.status == 1);
   CHECK(made.output.find("undefined reference to `nowhere()'") != std::string::npos);
 }
