@@ -16,3 +16,7 @@ stacktide_runtime_program(rt_frame_classes rt_frame_classes.cpp MOVABLE
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_include_directories(rt_frame_classes_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)
 endforeach()
+stacktide_runtime_program(rt_check_budget rt_check_budget.cpp MOVABLE RUNS MAXPROCS=1)
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  target_include_directories(rt_check_budget_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)
+endforeach()
