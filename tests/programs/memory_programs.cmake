@@ -20,3 +20,8 @@ stacktide_runtime_program(rt_check_budget rt_check_budget.cpp MOVABLE RUNS MAXPR
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_include_directories(rt_check_budget_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)
 endforeach()
+
+stacktide_runtime_program(rt_hot_splits rt_hot_splits.cpp "" RUNS POLICY=segmented,MAXPROCS=8)
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  target_include_directories(rt_hot_splits_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)
+endforeach()
