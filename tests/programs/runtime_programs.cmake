@@ -141,27 +141,3 @@ foreach(level O0 O2)
   stacktide_goroutine_program(rt_frames_movable ${level} rt_frames.cpp MOVABLE)
   stacktide_goroutine_program(rt_syscall ${level} rt_syscall.cpp)
 endforeach()
-
-# Scheduler and primitives under ThreadSanitizer. It follows no stack that moves, and its calls need more than 2 KiB.
-function(stacktide_tsan_program name source)
-  stacktide_test_program(${name}_tsan ${source})
-  target_compile_options(${name}_tsan PRIVATE -O1)
-  stacktide_goroutines(${name}_tsan)
-  get_target_property(libraries ${name}_tsan LINK_LIBRARIES)
-  list(TRANSFORM libraries REPLACE "^stacktide::runtime$" stacktide_runtime_tsan)
-  set_target_properties(${name}_tsan PROPERTIES LINK_LIBRARIES "${libraries}")
-  target_link_libraries(${name}_tsan PRIVATE stacktide_warnings)
-  foreach(procs 2 8)
-    add_test(NAME runtime/${name}_tsan[MAXPROCS=${procs}] COMMAND ${name}_tsan)
-    set_tests_properties(runtime/${name}_tsan[MAXPROCS=${procs}] PROPERTIES LABELS e2e TIMEOUT 300 ENVIRONMENT
-      "STACKTIDE_MAXPROCS=${procs};STACKTIDE_MINSTACK=256K;STACKTIDE_SHRINK=off;TSAN_OPTIONS=halt_on_error=1 exitcode=66")
-  endforeach()
-endfunction()
-
-stacktide_tsan_program(rt_race rt_race.cpp)
-set_tests_properties(runtime/rt_race_tsan[MAXPROCS=2] runtime/rt_race_tsan[MAXPROCS=8] PROPERTIES
-                     PASS_REGULAR_EXPRESSION "data race.*rt_race.cpp")
-stacktide_tsan_program(rt_channels rt_channels.cpp)
-stacktide_tsan_program(rt_monitor rt_monitor.cpp)
-target_link_libraries(rt_monitor_tsan PRIVATE rt_monitor_library)
-include(memory_programs.cmake)
