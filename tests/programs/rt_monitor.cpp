@@ -325,7 +325,8 @@ void test_locked_thread() {
 
 // A parked stack that is hardly used is halved without being asked, and the goroutine finds its locals there.
 void test_shrink() {
-  if (const char* policy = std::getenv("STACKTIDE_POLICY"); policy != nullptr && std::strcmp(policy, "segmented") == 0) return;
+  const char* policy = std::getenv("STACKTIDE_POLICY");
+  if (std::getenv("STACKTIDE_SHRINK") != nullptr || (policy != nullptr && std::strcmp(policy, "segmented") == 0)) return;
   over = false;
   auto turn = stacktide::channel<int>::make();
   wait_group finished;
