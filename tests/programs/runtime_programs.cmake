@@ -103,6 +103,7 @@ foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_link_libraries(rt_mixed_${level} PRIVATE rt_mixed_pinned_${level})
 endforeach()
 
+stacktide_runtime_program(rt_bases rt_bases.cpp "" RUNS MAXPROCS=2 ALSO ${pinned_more})
 stacktide_runtime_program(rt_errno rt_errno.cpp MOVABLE RUNS MAXPROCS=8 ALSO ${movable_more})
 
 # Goroutine code that passes arguments on the stack to code without stack checks.
@@ -129,6 +130,24 @@ stacktide_runtime_program(rt_monitor rt_monitor.cpp MOVABLE RUNS MAXPROCS=1 MAXP
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_link_libraries(rt_monitor_${level} PRIVATE rt_monitor_library)
 endforeach()
+
+# The flags of distributions, before ours and, what may come last, after them.
+set(distribution_flags -fcf-protection=full -fstack-clash-protection -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+add_library(rt_flags_library STATIC rt_flags_plain.cpp)
+target_compile_options(rt_flags_library PRIVATE -O2 ${distribution_flags} -fcf-protection=none)
+target_link_libraries(rt_flags_library PRIVATE stacktide_warnings)
+foreach(kind plain movable)
+  string(REPLACE "plain" "" movable ${kind})
+  string(TOUPPER "${movable}" movable)
+  stacktide_test_program(rt_flags_${kind} rt_flags.cpp)
+  target_compile_options(rt_flags_${kind} PRIVATE -O2 ${distribution_flags})
+  stacktide_goroutines(rt_flags_${kind} ${movable})
+  target_compile_options(rt_flags_${kind} PRIVATE -fstack-clash-protection -fstack-protector-strong)
+  target_link_libraries(rt_flags_${kind} PRIVATE stacktide_warnings rt_flags_library)
+endforeach()
+stacktide_program_run(rt_flags_plain e2e MAXPROCS=2)
+stacktide_program_run(rt_flags_plain e2e POLICY=segmented SEGMENT=2048 MAXPROCS=2)
+stacktide_program_run(rt_flags_movable e2e STRESS=move MAXPROCS=2)
 
 # What tests/e2e/runtime_*_test.cpp run and look into.
 foreach(level O0 O2)
