@@ -2,6 +2,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include <latch>
 #include <map>
 #include <thread>
 #include <utility>
@@ -34,11 +35,13 @@ Sums sums() {
 
 TEST_CASE("threads that find the same boundaries at the same time share their records") {
   constexpr int kThreads = 4;
-  constexpr std::uint64_t kBoundaries = 100;
-  constexpr std::uint64_t kTurns = 1000;
+  constexpr std::uint64_t kBoundaries = 4;
+  constexpr std::uint64_t kTurns = 200'000;
+  std::latch begin(kThreads);
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([] {
+    threads.emplace_back([&] {
+      begin.arrive_and_wait();
       for (std::uint64_t turn = 0; turn < kTurns; ++turn) {
         for (std::uint64_t i = 0; i < kBoundaries; ++i) count_split(0x400000 + i / 2 * 16, 0x500000 + i % 2 * 5, 100 + turn % 7, turn == 0);
       }
