@@ -3,6 +3,7 @@
 #include "events.h"
 #include "report.h"
 #include "scheduler.h"
+#include "stack.h"
 
 namespace stacktide::runtime {
 namespace {
@@ -116,12 +117,20 @@ void say_object_of(const Event& left, std::uint64_t address) {
   }
 }
 
+// No event is left of it, or there was none: its goroutine ended.
+bool say_given_back(const char* name, std::uint64_t address) {
+  const StackPlace place = describe_stack_address(address);
+  if ((place.kind != StackPlace::freed && place.kind != StackPlace::unmapped) || place.freed_by == 0) return false;
+  say("runtime: %s 0x%lx lies in a stack that goroutine %lu gave back: [0x%lx, 0x%lx)\n", name, address, place.freed_by, place.lo, place.hi);
+  return true;
+}
+
 }  // namespace
 
 bool say_stack_of(const char* name, std::uint64_t address) {
   if (in_use(address)) return false;
   const Found left = last_to_leave(address);
-  if (!left.any) return false;
+  if (!left.any) return say_given_back(name, address);
   const Event& event = left.event;
   const std::int64_t microseconds = (event.time - scheduler.start) / 1000;
   say("runtime: %s 0x%lx lies in a stack that goroutine %lu has left: [0x%lx, 0x%lx)\n", name, address, event.goroutine,

@@ -25,3 +25,8 @@ stacktide_runtime_program(rt_hot_splits rt_hot_splits.cpp "" RUNS POLICY=segment
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_include_directories(rt_hot_splits_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)
 endforeach()
+
+# What e2e/freed_stacks_test.cpp runs.
+foreach(level O0 O2)
+  stacktide_goroutine_program(rt_stale ${level} rt_stale.cpp MOVABLE)
+endforeach()
