@@ -1,4 +1,5 @@
-// Goroutines in library calls that last stop nobody else, and the tools say what each is in: on the live process, on a core, in GDB and in LLDB.
+// Goroutines in library calls that last stop nobody else, and the tools say what each is in: on the live process, on a core,
+// in GDB and in LLDB.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fmt/format.h>

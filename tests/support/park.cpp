@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+
+#include "support/stepper.h"
 
 namespace stacktide::test {
 
@@ -17,23 +17,11 @@ std::vector<std::string> with(std::vector<std::string> env, const std::string& m
   return env;
 }
 
-// Is one of its threads in read(0, ...)? "0 0x0 ..." in /proc/PID/task/TID/syscall.
-bool reads_input(pid_t pid) {
-  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid))) {
-    std::string call;
-    if (std::getline(std::ifstream(task.path() / "syscall"), call) && call.starts_with("0 0x0 ")) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 void wait_until_parked(Child& child) {
   child.wait_for_line("ready");
-  const auto end = std::chrono::steady_clock::now() + kTimeout;
-  while (!reads_input(child.pid())) {
-    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("park does not wait for its input");
-  }
+  reading_thread(child.pid());
 }
 
 Park::Park(int goroutines, const std::string& program, std::vector<std::string> env)

@@ -145,7 +145,8 @@ __morestack:
 .Lsaved:
     movq %rax, G_PC(%r12)
     CFA_IS_SAVED_BP_PLUS_16
-    movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    movq %fs:T_SYSTEM_SP(%rbx), %r13
+    movq %r13, %rsp
     // Vector registers may hold arguments. XSAVEC skips what is not in use.
     VECTOR_AREA
     movl stacktide_xsave_mask(%rip), %eax
@@ -420,9 +421,11 @@ stacktide_runtime_call:
     movq G_SP(%r12), %rsp
     .cfi_def_cfa %rsp, 56
     RETURN_WITH_SAVED_REGISTERS
-    // rsp is the system stack as gogo left it: the goroutine belongs to somebody else from here on.
+    // rsp is the system stack as gogo left it: the goroutine belongs to somebody else from here on. After a failed check it lies below, and r13 is
+    // where gogo left it.
 .Lyield:
-    movq %fs:T_SYSTEM_SP(%rbx), %rsp
+    .cfi_def_cfa %r13, 64
+    movq %r13, %rsp
 .Lto_scheduler:
     .cfi_def_cfa %rsp, 64
     movl $0, %fs:T_PARK(%rbx)
