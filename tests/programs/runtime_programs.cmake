@@ -63,7 +63,7 @@ set(pinned_more MAXPROCS=1 MAXPROCS=8 POLICY=segmented,MAXPROCS=1 POLICY=segment
                 POLICY=auto,SEGMENT=2048,MAXPROCS=2)
 set(movable_runs MAXPROCS=2 STRESS=move,MAXPROCS=2)
 set(movable_more MAXPROCS=1 MAXPROCS=8 POLICY=contiguous,MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2 STRESS=move,MAXPROCS=1
-                 STRESS=move,POLICY=contiguous,MAXPROCS=8)
+                 STRESS=move,POLICY=contiguous,MAXPROCS=8 STRESS=move,FREED=unmap,MAXPROCS=2)
 
 stacktide_runtime_program(rt_plain rt_plain.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
 stacktide_runtime_program(rt_throw_plain rt_throw.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
@@ -90,7 +90,7 @@ foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
 endforeach()
 
 # Movable code that calls a library that is not, and is called back by it.
-stacktide_runtime_program(rt_mixed rt_mixed.cpp MOVABLE RUNS ${movable_runs} ALSO ${pinned_more} STRESS=move,SEGMENT=2048,MAXPROCS=8)
+stacktide_runtime_program(rt_mixed rt_mixed.cpp MOVABLE RUNS ${movable_runs} STRESS=move,FREED=unmap,MAXPROCS=8 ALSO ${pinned_more} STRESS=move,SEGMENT=2048,MAXPROCS=8)
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   string(REPLACE "_nopie" "" optimisation ${level})
   add_library(rt_mixed_pinned_${level} STATIC rt_mixed_pinned.cpp)
