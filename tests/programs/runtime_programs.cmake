@@ -39,6 +39,8 @@ endfunction()
 # are for the matrix only.
 function(stacktide_runtime_program name source movable)
   cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "RUNS;ALSO")
+  # The same lists serve several programs, so some runs are named twice.
+  list(REMOVE_ITEM arg_ALSO ${arg_RUNS})
   foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
     stacktide_goroutine_program(${name} ${level} ${source} ${movable})
     set(label matrix)
