@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <initializer_list>
 
+#include "rt_profiler.h"
+
 namespace rt {
 
 [[noreturn, gnu::noinline]] inline void fail(const char* file, int line, const char* what) {

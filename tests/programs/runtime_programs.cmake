@@ -24,13 +24,13 @@ function(stacktide_goroutine_program name level source)
   target_link_libraries(${target} PRIVATE stacktide_warnings)
 endfunction()
 
-# stacktide_program_run(TARGET LABEL ENVIRONMENT...): runs it; each NAME=VALUE is the runtime's setting STACKTIDE_NAME.
+# stacktide_program_run(TARGET LABEL ENVIRONMENT...): runs it; each NAME=VALUE is the runtime's setting STACKTIDE_NAME, RT_NAME=VALUE the program's.
 function(stacktide_program_run target label)
   string(REPLACE ";" "," name "${ARGN}")
   if(NOT name)
     set(name defaults)
   endif()
-  list(TRANSFORM ARGN PREPEND STACKTIDE_)
+  list(TRANSFORM ARGN PREPEND STACKTIDE_ REGEX "^([^R]|R[^T])")
   add_test(NAME runtime/${target}[${name}] COMMAND ${target})
   set_tests_properties(runtime/${target}[${name}] PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${ARGN}")
 endfunction()
@@ -62,18 +62,21 @@ endfunction()
 
 set(pinned_runs MAXPROCS=2 POLICY=segmented,SEGMENT=2048,MAXPROCS=8)
 set(pinned_more MAXPROCS=1 MAXPROCS=8 POLICY=segmented,MAXPROCS=1 POLICY=segmented,MAXPROCS=2 POLICY=segmented,SEGMENT=2048,MAXPROCS=1
-                POLICY=auto,SEGMENT=2048,MAXPROCS=2)
+                POLICY=auto,SEGMENT=2048,MAXPROCS=2 MAXPROCS=2,RT_SIGPROF=1000 POLICY=segmented,SEGMENT=2048,MAXPROCS=8,RT_SIGPROF=1000)
 set(movable_runs MAXPROCS=2 STRESS=move,MAXPROCS=2)
 set(movable_more MAXPROCS=1 MAXPROCS=8 POLICY=contiguous,MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2 STRESS=move,MAXPROCS=1
-                 STRESS=move,POLICY=contiguous,MAXPROCS=8 STRESS=move,FREED=unmap,MAXPROCS=2)
+                 STRESS=move,POLICY=contiguous,MAXPROCS=8 STRESS=move,FREED=unmap,MAXPROCS=2 MAXPROCS=8,RT_SIGPROF=1000
+                 STRESS=move,MAXPROCS=2,RT_SIGPROF=1000)
 
 stacktide_runtime_program(rt_plain rt_plain.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
 stacktide_runtime_program(rt_throw_plain rt_throw.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
 stacktide_runtime_program(rt_calls_plain rt_calls.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
-stacktide_runtime_program(rt_throw_movable rt_throw.cpp MOVABLE RUNS ${movable_runs} ALSO ${movable_more})
+stacktide_runtime_program(rt_throw_movable rt_throw.cpp MOVABLE RUNS ${movable_runs} STRESS=move,MAXPROCS=2,RT_SIGPROF=1000 ALSO ${movable_more})
 stacktide_runtime_program(rt_calls_movable rt_calls.cpp MOVABLE RUNS ${movable_runs} ALSO ${movable_more})
-stacktide_runtime_program(rt_channels rt_channels.cpp "" RUNS MAXPROCS=1 MAXPROCS=2 MAXPROCS=8 ALSO POLICY=segmented,SEGMENT=2048,MAXPROCS=2)
-stacktide_runtime_program(rt_channels_movable rt_channels.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=1 MAXPROCS=8 STRESS=move,MAXPROCS=1)
+stacktide_runtime_program(rt_channels rt_channels.cpp "" RUNS MAXPROCS=1 MAXPROCS=2 MAXPROCS=8 ALSO POLICY=segmented,SEGMENT=2048,MAXPROCS=2
+                                                                                                  MAXPROCS=8,RT_SIGPROF=1000)
+stacktide_runtime_program(rt_channels_movable rt_channels.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=1 MAXPROCS=8 STRESS=move,MAXPROCS=1
+                                                                  STRESS=move,MAXPROCS=8,RT_SIGPROF=1000)
 foreach(name rt_select rt_sync)
   stacktide_runtime_program(${name} ${name}.cpp "" RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2)
   stacktide_runtime_program(${name}_movable ${name}.cpp MOVABLE RUNS MAXPROCS=1 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=2 MAXPROCS=8 STRESS=move,MAXPROCS=1)
