@@ -12,7 +12,8 @@ endif()
 
 # Frames at the exact byte where the stack ends.
 stacktide_runtime_program(rt_frame_classes rt_frame_classes.cpp MOVABLE
-                          RUNS MAXPROCS=1,SHRINK=off STRESS=move,MAXPROCS=1,SHRINK=off POLICY=segmented,MAXPROCS=1)
+                          RUNS MAXPROCS=1,SHRINK=off STRESS=move,MAXPROCS=1,SHRINK=off POLICY=segmented,MAXPROCS=1
+                               POLICY=segmented,MINSTACK=512K,MAXPROCS=1)
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_include_directories(rt_frame_classes_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)
 endforeach()

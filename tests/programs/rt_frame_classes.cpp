@@ -77,6 +77,15 @@ constexpr Frame kFrames[] = {{frame_8, 8},       {frame_248, 248},   {frame_254,
   room[1] = room[0];
 }
 
+// Sees to it that the current segment holds a frame of this size and what stands before it. False: under segmented stacks the first one does not
+// (with STACKTIDE_MINSTACK it does).
+bool make_room(std::uint64_t bytes) {
+  constexpr std::uint64_t kBefore = 500;
+  if (segmented()) return stack_info().size >= rt::kStackGuard + bytes + kBefore;
+  touch(bytes + rt::kStackGuard + kBefore);
+  return true;
+}
+
 void in_new_goroutine(void (*test)(std::size_t, std::int64_t), std::size_t index, std::int64_t spare) {
   stacktide::wait_group finished;
   finished.add(1);
@@ -89,8 +98,7 @@ void in_new_goroutine(void (*test)(std::size_t, std::int64_t), std::size_t index
 
 void at_the_boundary(std::size_t index, std::int64_t spare) {
   const Frame& frame = kFrames[index];
-  if (!segmented()) touch(frame.bytes + 1000);
-  if (segmented() && frame.bytes > 500) return;  // its segment is the first one, which is not larger
+  if (!make_room(frame.bytes)) return;
   stack_numbers before{};
   stack_numbers after{};
   const std::uint64_t runs = body_runs;
@@ -171,8 +179,7 @@ void at_compiled_boundary(std::size_t index, std::int64_t spare) {
   const rt::Check check = rt::check_of(reinterpret_cast<const void*>(function));
   RT_CHECK(check.small == (check.frame < rt::kStackSmall));
   RT_CHECK(check.compared == (check.small ? 0 : check.frame));
-  if (segmented() && !around_small) return;
-  if (!segmented()) touch(check.frame + 1000);
+  if (!make_room(check.frame)) return;
   const stack_numbers before = stack_info();
   const std::uint64_t entry = (before.lo + rt::kStackGuard + check.compared + 7) / 8 * 8 + static_cast<std::uint64_t>(spare);
   const std::uint64_t runs = body_runs;
@@ -223,13 +230,12 @@ void with_arguments(std::size_t, std::int64_t spare) {
   }();
   const auto* function = reinterpret_cast<const void*>(&takes<Words>);
   const rt::Check check = rt::check_of(function);
-  if (segmented() && sizeof kSource > 200) {
-    // The first segment does not hold them: as the compiler makes the call, which links one for the caller.
+  if (!make_room(sizeof kSource + check.frame)) {
+    // As the compiler makes the call, which links a segment for the caller.
     takes<Words>(kSource);
     stacktide::yield();
     return;
   }
-  if (!segmented()) touch(sizeof kSource + check.frame + 2000);
   const stack_numbers before = stack_info();
   const std::uint64_t entry = (before.lo + rt::kStackGuard + check.compared + 7) / 8 * 8 + static_cast<std::uint64_t>(spare);
   const std::uint64_t runs = body_runs;
