@@ -52,6 +52,15 @@ FRAME(4097, BIG_CHECK);
 FRAME(5000, BIG_CHECK);
 FRAME(200000, BIG_CHECK);
 
+// A frame that calls a small function from its bottom: the segment it got must hold that too, and nearly does not without the guard.
+extern "C" void frame_7864_and_call();
+asm(".text\n .globl frame_7864_and_call\n .hidden frame_7864_and_call\n .type frame_7864_and_call, @function\n"
+    "frame_7864_and_call:\n .cfi_startproc\n" BIG_CHECK(7864)
+    "jb 1f\n"
+    "0: subq $7864, %rsp\n .cfi_adjust_cfa_offset 7864\n call frame_8\n addq $7864, %rsp\n .cfi_adjust_cfa_offset -7864\n ret\n"
+    "1: movl $7864, %r10d\n xorl %r11d, %r11d\n call __morestack\n ret\n jmp 0b\n .cfi_endproc\n"
+    ".size frame_7864_and_call, . - frame_7864_and_call\n");
+
 struct Frame {
   void (*function)();
   std::uint64_t bytes;
@@ -150,10 +159,22 @@ void from_a_fresh_stack(std::size_t index, std::int64_t) {
   stacktide::yield();
 }
 
+// What is linked or copied for a frame holds it above the guard, and a little more.
+void enough_for_a_call(std::size_t, std::int64_t) {
+  const stack_numbers before = stack_info();
+  const std::uint64_t runs = body_runs;
+  rt::call_at((before.lo + rt::kStackGuard + 64) & ~std::uint64_t{7}, reinterpret_cast<const void*>(&frame_7864_and_call));
+  const stack_numbers after = stack_info();
+  RT_CHECK(body_runs == runs + 1);
+  RT_CHECK(after.grows + after.links == before.grows + before.links + 1);
+  stacktide::yield();
+}
+
 void steps() {
   for (std::size_t i = 0; i < std::size(kFrames); ++i) {
     if (kFrames[i].bytes >= rt::kStackSmall) in_new_goroutine(from_a_fresh_stack, i, 0);
   }
+  in_new_goroutine(enough_for_a_call, 0, 0);
 }
 
 // Frames as GCC makes them: which check it chooses, where small ones end, and that each is right at the last byte.
