@@ -20,29 +20,34 @@ struct Refusal {
   std::string_view why;
 };
 
-constexpr std::string_view kJumps =
-    "it saves a stack that may move or go; throw an exception, or move the code out of the goroutine target";
 constexpr std::string_view kContexts =
     "it switches stacks behind the runtime's back; use goroutines, or move the code out of the goroutine target";
+constexpr std::string_view kClone =
+    "the child would be a thread that the runtime does not know; use std::thread or posix_spawn";
 constexpr std::string_view kProfile = "compile goroutine code without -pg, which calls it before the stack check";
 
 constexpr std::array kRefused = {
-    Refusal{"setjmp", kJumps},
-    Refusal{"_setjmp", kJumps},
-    Refusal{"__sigsetjmp", kJumps},
-    Refusal{"sigsetjmp", kJumps},
-    Refusal{"longjmp", kJumps},
-    Refusal{"_longjmp", kJumps},
-    Refusal{"siglongjmp", kJumps},
-    Refusal{"__longjmp_chk", kJumps},
+    Refusal{"setjmp", kWhyNoJumps},
+    Refusal{"_setjmp", kWhyNoJumps},
+    Refusal{"__sigsetjmp", kWhyNoJumps},
+    Refusal{"sigsetjmp", kWhyNoJumps},
+    Refusal{"longjmp", kWhyNoJumps},
+    Refusal{"_longjmp", kWhyNoJumps},
+    Refusal{"siglongjmp", kWhyNoJumps},
+    Refusal{"__longjmp_chk", kWhyNoJumps},
+    Refusal{"__libc_longjmp", kWhyNoJumps},
+    Refusal{"__libc_siglongjmp", kWhyNoJumps},
     Refusal{"getcontext", kContexts},
     Refusal{"setcontext", kContexts},
     Refusal{"swapcontext", kContexts},
     Refusal{"makecontext", kContexts},
+    Refusal{"clone", kClone},
+    Refusal{"__clone", kClone},
     Refusal{"vfork", "the child would run on its parent's frame; use posix_spawn"},
     Refusal{"__vfork", "the child would run on its parent's frame; use posix_spawn"},
     Refusal{"__morestack_allocate_stack_space",
             "alloca and variable-length arrays have no stack check; use a fixed size or a std::vector"},
+    Refusal{"alloca", "its memory would be the library's frame; use a fixed size or a std::vector"},
     Refusal{"mcount", kProfile},
     Refusal{"_mcount", kProfile},
     Refusal{"__fentry__", kProfile},

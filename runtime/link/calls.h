@@ -30,6 +30,10 @@ bool is_goroutine_object(const Object& object);
 // Goroutine code that GCC has not compiled yet: an -flto object holds no code, and no note, but the options it was given.
 bool is_lto_goroutine_object(const Object& object);
 
+// Why jumps between stacks are refused, and what to do instead.
+inline constexpr std::string_view kWhyNoJumps =
+    "it saves a stack that may move or go; throw an exception, or move the code out of the goroutine target";
+
 // Made to be called on any stack, though it is no goroutine code: never wrapped.
 bool runs_on_any_stack(std::string_view symbol);
 

@@ -200,6 +200,8 @@ class Decoder {
         default:
           if (between(byte, 0x40, 0x4f)) {  // REX
             wide_ = (byte & 8) != 0;
+            extended_reg_ = (byte & 4) != 0;
+            extended_ = (byte & 1) != 0;
             break;
           }
           return byte;
@@ -246,12 +248,20 @@ class Decoder {
     }
     if (between(opcode, 0x50, 0x57) || opcode == 0x68 || opcode == 0x6a || (opcode == 0xff && reg() == 6))
       result.kind = Kind::push;
+    const bool constant_to_stack_pointer =
+        (opcode == 0x81 || opcode == 0x83) && wide_ && (modrm_ & 0xc7) == 0xc4 && !extended_;
     // A negative amount gives stack back.
     const std::int64_t amount = number(immediate_at_, shape.immediate);
-    if ((opcode == 0x81 || opcode == 0x83) && wide_ && modrm_ == 0xec && amount > 0) {
+    if (constant_to_stack_pointer && reg() == 5 && amount > 0) {
       result.kind = Kind::stack_room;
       result.amount = static_cast<std::uint32_t>(amount);
     }
+    if (constant_to_stack_pointer && reg() == 4 && amount < 0) {
+      result.kind = Kind::stack_alignment;
+      result.amount = static_cast<std::uint32_t>(-amount);
+    }
+    const bool from_memory = opcode == 0x8b && wide_ && reg() == 4 && modrm_ >> 6 != 3 && !extended_reg_;
+    if (from_memory || (opcode == 0x5c && !extended_)) result.kind = Kind::stack_load;
     return result;
   }
 
@@ -261,8 +271,10 @@ class Decoder {
   std::size_t immediate_at_ = 0;
   unsigned modrm_ = 0;
   bool rip_relative_ = false;
-  bool narrow_ = false;  // operands of 16 bits
-  bool wide_ = false;    // of 64
+  bool narrow_ = false;        // operands of 16 bits
+  bool wide_ = false;          // of 64
+  bool extended_ = false;      // r12 where rsp would be meant, as operand
+  bool extended_reg_ = false;  // and as register
   bool short_address_ = false;
   bool failed_ = false;
 };

@@ -1,8 +1,8 @@
 // x86-64 instructions as verification needs them: their lengths, and which of them leave the code or take stack.
 //
 // Concept. The length follows from prefixes, opcode map, ModRM and the width of immediates; what an instruction does is of
-// no interest beyond calls, jumps and `subq $N, %rsp`. A length that is wrong would show itself at once: tests compare it
-// with objdump over whole libraries.
+// no interest beyond calls, jumps and what it does to rsp. A length that is wrong would show itself at once: tests compare
+// it with objdump over whole libraries.
 //
 // Rejected: capstone (formats the text of every instruction, and would have to be installed wherever programs are linked);
 // looking for call opcodes at every byte (immediates look like them).
@@ -23,7 +23,9 @@ struct Instruction {
     indirect_call,  // through a register or memory
     indirect_jump,
     push,
-    stack_room,  // subq $amount, %rsp
+    stack_room,       // subq $amount, %rsp
+    stack_alignment,  // andq $-amount, %rsp
+    stack_load,       // rsp from memory
   };
   Kind kind = Kind::other;
   std::uint32_t length = 0;

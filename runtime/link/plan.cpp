@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 
+#include "flags.h"
 #include "movable.h"
 #include "probe.h"
 #include "process.h"
@@ -27,7 +28,8 @@ struct Inputs {
   std::vector<MappedFile> files;  // what the objects point into
   std::vector<Input> goroutine;
   std::vector<Object> unchecked;
-  Names runtime;  // defined by the runtime
+  Names runtime;                         // defined by the runtime
+  bool runtime_knows_sanitizer = false;  // it is built for ThreadSanitizer
 };
 
 bool holds_relocatable(const Member& member) { return is_relocatable_elf(member.bytes); }
@@ -40,8 +42,10 @@ Result<void> add_object(Bytes bytes, std::string name, std::size_t word, std::st
         object->name() +
         ": goroutine code compiled with -flto has its calls made after this step; compile it with -fno-lto");
   }
-  if (object->has_section(kRuntimeNote)) add_runtime_definitions(*object, inputs.runtime);
-  else if (is_goroutine_object(*object)) inputs.goroutine.push_back({std::move(*object), word, std::move(member)});
+  if (object->has_section(kRuntimeNote)) {
+    add_runtime_definitions(*object, inputs.runtime);
+    inputs.runtime_knows_sanitizer = inputs.runtime_knows_sanitizer || uses_thread_sanitizer(*object);
+  } else if (is_goroutine_object(*object)) inputs.goroutine.push_back({std::move(*object), word, std::move(member)});
   else inputs.unchecked.push_back(std::move(*object));
   return {};
 }
@@ -95,6 +99,19 @@ Result<Calls> calls_of(const Inputs& inputs) {
     add_definitions(input.object, defined);
   }
   return collect_calls(objects, defined);
+}
+
+// How the goroutine objects were compiled.
+Result<void> check_inputs(const Inputs& inputs) {
+  for (const Input& input : inputs.goroutine) {
+    if (auto done = check_flags(input.object, input.object.has_section(kMovableNote)); !done) return done;
+    if (inputs.runtime_knows_sanitizer || !uses_thread_sanitizer(input.object)) continue;
+    return std::unexpected(
+        input.object.name() +
+        " is compiled with -fsanitize=thread, which does not follow goroutines from stack to stack; compile "
+        "goroutine code without it");
+  }
+  return {};
 }
 
 // The functions that goroutine objects define for others, which the program must have with their checks.
@@ -260,6 +277,7 @@ Result<Plan> make_plan(const CommandLine& line) {
     });
   }
   plan.plain = false;
+  if (auto fine = check_inputs(*inputs); !fine) return std::unexpected(fine.error());
   if (auto fine = check_calls(calls->direct); !fine) return std::unexpected(fine.error());
   if (auto fine = check_user_wraps(line, *calls); !fine) return std::unexpected(fine.error());
   plan.calls = std::move(*calls);

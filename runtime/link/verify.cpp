@@ -14,6 +14,9 @@
 namespace stacktide::link {
 namespace {
 
+// A stack that replaces another ends at an address with the same low 16 bits: its colour (src/stack.h).
+constexpr std::uint32_t kMostAlignment = 1 << 16;
+
 // What a function takes of the stack between two calls, in the order of its code. Its prologue is the first such stretch
 // that takes much; all others may only pass arguments.
 class StackUse {
@@ -118,6 +121,17 @@ class Verifier {
           uses_stack = true;
           use.take(8);
           break;
+        case Kind::stack_alignment:
+          if (movable && instruction->amount > kMostAlignment) {
+            return std::unexpected(name_of(function) + " aligns a local to " + std::to_string(instruction->amount) +
+                                   " bytes, and a stack that moves keeps " + std::to_string(kMostAlignment) +
+                                   ": use less, or move the function to a target that is not MOVABLE");
+          }
+          break;
+        case Kind::stack_load:
+          return std::unexpected(name_of(function) +
+                                 " loads the stack pointer (__builtin_longjmp, or a goto out of a nested function): " +
+                                 std::string(kWhyNoJumps));
         case Kind::other:
           break;
       }

@@ -1,5 +1,5 @@
-// stacktide-link run on real objects, with every linker that is installed, and its reader on damaged ones: what these tests check is
-// the program that the linker made.
+// stacktide-link run on real objects, with every linker that is installed, and its reader on damaged ones: what these tests
+// check is the program that the linker made.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -148,6 +148,26 @@ TEST_CASE("what cannot run on a goroutine's stack is refused by name, in one lin
   CHECK(refusal("int main() {}", kChecked + "-pg") ==
         "stacktide-link: main in bad.o calls mcount: compile goroutine code without -pg, which calls it before the stack "
         "check\n");
+  // Each of a family, in whatever spelling the headers or an option make of it.
+  const auto calls = [&](const std::string& symbol, const std::string& why, const std::string& flags) {
+    CAPTURE(symbol);
+    const std::string text =
+        "extern \"C\" int " + symbol + "(void*, int);\nint main(int n, char** v) { return " + symbol + "(v, n) + 1; }";
+    CHECK(refusal(text, kChecked + flags) == "stacktide-link: main in bad.o calls " + symbol + ": " + why + "\n");
+  };
+  const std::string jumps =
+      "it saves a stack that may move or go; throw an exception, or move the code out of the goroutine target";
+  for (const char* symbol : {"__sigsetjmp", "longjmp", "siglongjmp", "__longjmp_chk"}) calls(symbol, jumps, "");
+  const std::string contexts =
+      "it switches stacks behind the runtime's back; use goroutines, or move the code out of the goroutine target";
+  for (const char* symbol : {"getcontext", "setcontext", "swapcontext", "makecontext"}) calls(symbol, contexts, "");
+  calls("clone", "the child would be a thread that the runtime does not know; use std::thread or posix_spawn", "");
+  CHECK(refusal("#include <csetjmp>\njmp_buf b; int main() { longjmp(b, 1); }", kChecked + "-O2 -D_FORTIFY_SOURCE=2") ==
+        "stacktide-link: main in bad.o calls __longjmp_chk: " + jumps + "\n");
+  CHECK(refusal("int main(int n, char** v) { return v[n] != nullptr; }", kChecked + "-fsanitize=address") ==
+        "stacktide-link: _sub_I_00099_0 in bad.o calls __asan_init: AddressSanitizer does not follow goroutine stacks; "
+        "compile "
+        "goroutine code without it\n");
 }
 
 TEST_CASE("a command without goroutine code runs as it is, and the linker's status comes through") {

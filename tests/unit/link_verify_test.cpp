@@ -78,6 +78,11 @@ TEST_CASE("calls, jumps and stack room are told from all else") {
   CHECK(decoded(bytes(0x48, 0x83, 0xec, 0x80)).kind == Kind::other);  // subq $-128, %rsp
   CHECK(decoded(bytes(0x41, 0x57)).kind == Kind::push);
   CHECK(decoded(bytes(0x48, 0xb8, 0xe8, 0xe8, 0xe8, 0xe8, 0xe8, 0xe8, 0xe8, 0xe8)).kind == Kind::other);  // movabs
+  const Instruction aligned = decoded(bytes(0x48, 0x81, 0xe4, 0, 0, 0xfe, 0xff));  // andq $-131072, %rsp
+  CHECK((aligned.kind == Kind::stack_alignment && aligned.amount == 131072));
+  CHECK(decoded(bytes(0x48, 0x8b, 0x62, 0x10)).kind == Kind::stack_load);  // movq 16(%rdx), %rsp
+  CHECK(decoded(bytes(0x4c, 0x8b, 0x62, 0x10)).kind == Kind::other);       // movq 16(%rdx), %r12
+  CHECK(decoded(bytes(0x49, 0x83, 0xec, 0x10)).kind == Kind::other);       // subq $16, %r12
   CHECK_FALSE(decode(bytes(0x48, 0x81, 0xec, 0x48)));
   CHECK_FALSE(decode({}));
   CHECK_FALSE(decode(bytes(0x06)));
@@ -180,6 +185,70 @@ TEST_CASE("arguments that a stack check does not count are named when they are l
   check_refusal(shop, "program.o", message);
   shop.compile("program.cpp", text, "-O2 '-DCOLD=[[gnu::noinline]]' " + kChecked);
   CHECK(shop.link("program.o libruntime.a -o program").status == 0);
+}
+
+TEST_CASE("code that jumps between stacks by itself is named") {
+  const Workshop shop;
+  shop.compile("program.c",
+               "void* place[5];\nvoid jump(void) { __builtin_longjmp(place, 1); }\nint main(void) { jump(); return 0; }",
+               "-x c " + kChecked);
+  check_refusal(shop, "program.o",
+                "jump in program.o loads the stack pointer (__builtin_longjmp, or a goto out of a nested function): it "
+                "saves a stack that "
+                "may move or go; throw an exception, or move the code out of the goroutine target");
+}
+
+TEST_CASE("a local that is aligned to more than a move keeps is named in movable code, and fine in other code") {
+  const Workshop shop;
+  const std::string text =
+      "int use(char* p) { return *p; }\nint aligned() { alignas(131072) char local[8] = {7}; return use(local); }\n"
+      "int fine() { alignas(65536) char local[8] = {8}; return use(local); }\nint main() { return FUNCTION(); }";
+  shop.compile("program.cpp", text, kMovable + "-DFUNCTION=aligned");
+  check_refusal(shop, "program.o",
+                "aligned() in program.o aligns a local to 131072 bytes, and a stack that moves keeps 65536: use less, or "
+                "move the function "
+                "to a target that is not MOVABLE");
+  shop.compile("program.cpp", text, kChecked + "-DFUNCTION=aligned");
+  CHECK(shop.link("program.o libruntime.a -o program").status == 0);
+  CHECK(shop.in_folder("./program").status == 7);
+}
+
+TEST_CASE("flags that undo those of goroutine code are named, wherever they came from") {
+  const Workshop shop;
+  const auto refusal = [&](const std::string& flags, const std::string& message) {
+    shop.compile("program.cpp", "int main(int n, char**) { return n; }", flags);
+    check_refusal(
+        shop, "program.o",
+        "program.o is compiled with " + message + "; set flags before stacktide_goroutines(), or leave this one out");
+  };
+  refusal(
+      kChecked + "-g -fcf-protection=full",
+      "-fcf-protection=full, after or without -fcf-protection=none: the stack check must be a function's first instruction");
+  refusal(kChecked + "-g0 -fcf-protection=branch",
+          "-fcf-protection=branch, after or without -fcf-protection=none: the stack check must be a function's first "
+          "instruction");
+  refusal(kMovable + "-g -fivopts",
+          "-fivopts, after or without -fno-ivopts: it keeps pointers outside their objects, which a move of the stack does "
+          "not find");
+  refusal(
+      kChecked + "-g -fstack-reuse=none -fstack-reuse=all",
+      "-fstack-reuse=all, after or without -fstack-reuse=none: two variables in one place of a frame cannot be told apart");
+  refusal(kChecked + "-g -mno-accumulate-outgoing-args",
+          "-mno-accumulate-outgoing-args, after or without -maccumulate-outgoing-args: the stack check does not count "
+          "arguments that are "
+          "pushed");
+  // Not movable: derived pointers may lie where they like. And the last one counts.
+  shop.compile("program.cpp", "int main(int n, char**) { return n; }", "-fcf-protection=full " + kChecked + "-g -fivopts");
+  CHECK(shop.link("program.o libruntime.a -o program").status == 0);
+}
+
+TEST_CASE("ThreadSanitizer is refused unless the runtime is built for it") {
+  const Workshop shop;
+  shop.compile("program.cpp", "int main(int, char** v) { return *v == nullptr; }", kChecked + "-fsanitize=thread");
+  check_refusal(shop, "program.o",
+                "program.o is compiled with -fsanitize=thread, which does not follow goroutines from stack to stack; "
+                "compile goroutine "
+                "code without it");
 }
 
 TEST_CASE("-s and -x are done after verification, with every linker and in every spelling") {
