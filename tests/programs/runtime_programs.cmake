@@ -24,13 +24,15 @@ function(stacktide_goroutine_program name level source)
   target_link_libraries(${target} PRIVATE stacktide_warnings)
 endfunction()
 
-# stacktide_program_run(TARGET LABEL ENVIRONMENT...): runs it; each NAME=VALUE is the runtime's setting STACKTIDE_NAME, RT_NAME=VALUE the program's.
+# stacktide_program_run(TARGET LABEL ENVIRONMENT...): runs it; each NAME=VALUE is the runtime's setting STACKTIDE_NAME,
+# RT_NAME=VALUE the program's and GLIBC_NAME=VALUE the C library's.
 function(stacktide_program_run target label)
   string(REPLACE ";" "," name "${ARGN}")
   if(NOT name)
     set(name defaults)
   endif()
-  list(TRANSFORM ARGN PREPEND STACKTIDE_ REGEX "^([^R]|R[^T])")
+  list(TRANSFORM ARGN PREPEND STACKTIDE_)
+  list(TRANSFORM ARGN REPLACE "^STACKTIDE_(RT|GLIBC)_" "\\1_")
   add_test(NAME runtime/${target}[${name}] COMMAND ${target})
   set_tests_properties(runtime/${target}[${name}] PROPERTIES LABELS ${label} TIMEOUT 300 ENVIRONMENT "${ARGN}")
 endfunction()
