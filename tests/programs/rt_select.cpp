@@ -17,6 +17,7 @@ using stacktide::channel;
 using stacktide::go;
 using stacktide::on_recv;
 using stacktide::on_send;
+using stacktide::on_send_from;
 using stacktide::otherwise;
 using stacktide::select;
 using stacktide::wait_group;
@@ -114,7 +115,7 @@ void both_select() {
       // An odd one out at the end waits for somebody: a timeout ends it.
       for (int idle = 0; idle < kRounds;) {
         const auto take = [&](std::optional<std::unique_ptr<int>> v) { *received += **v; };
-        const auto chosen = select(on_recv(a, take), on_send(b, std::move(mine), [&] { *sent += 1 << (8 * side); }), on_recv(b, take),
+        const auto chosen = select(on_recv(a, take), on_send_from(b, mine, [&] { *sent += 1 << (8 * side); }), on_recv(b, take),
                                    on_send(a, std::make_unique<int>(1), [&] { ++*sent; }), after(100us));
         if (chosen == 1) {
           RT_CHECK(mine == nullptr);
@@ -157,7 +158,7 @@ void given_back() {
   const std::string fixed = kLong;
   auto token = std::make_shared<int>(3);
   bool early = true;
-  RT_CHECK(select(on_send(never, std::move(text)), on_send(never, fixed), on_send(never, kLong), on_send(tokens, token),
+  RT_CHECK(select(on_send_from(never, text), on_send(never, fixed), on_send(never, kLong), on_send(tokens, token),
                   after(1us, [&] { early = text != kLong; })) == 4);
   RT_CHECK(!early && text == kLong && fixed == kLong && token.use_count() == 1);
   RT_CHECK(!never.try_send(std::move(text)) && text == kLong && !tokens.try_send(token) && token.use_count() == 1);

@@ -41,12 +41,18 @@ auto on_recv(const channel<T>& from, std::optional<T>& into) {
   return on_recv(from, [&into](std::optional<T> value) { into = std::move(value); });
 }
 
-// Sends a value, made before the select begins, and calls f(). When another clause is chosen, a value that was moved from (std::move(v)) is back
-// in its place before that clause's function is called, unless moving it back could throw.
+// Sends a value and calls f(). The value is made before the select begins, and destroyed when another clause is chosen.
 template <class T, class U, class F = detail::no_action>
   requires std::convertible_to<U, T> && std::invocable<F&>
 [[gnu::always_inline]] inline auto on_send(const channel<T>& to, U&& value, F f = {}) {
-  return detail::send_clause<T, F>(detail::core_access::of(to), std::forward<U>(value), std::move(f));
+  return detail::send_clause<T, F>(detail::core_access::of(to), std::forward<U>(value), nullptr, std::move(f));
+}
+// Sends what is moved out of a variable, and calls f(). When another clause is chosen the variable has it again before that clause's function is
+// called.
+template <class T, class F = detail::no_action>
+  requires std::is_nothrow_move_assignable_v<T> && std::invocable<F&>
+[[gnu::always_inline]] inline auto on_send_from(const channel<T>& to, T& variable, F f = {}) {
+  return detail::send_clause<T, F>(detail::core_access::of(to), std::move(variable), &variable, std::move(f));
 }
 
 // Chosen when nothing else could proceed for that long; calls f().

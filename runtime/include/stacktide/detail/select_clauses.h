@@ -55,12 +55,10 @@ class receive_clause {
 template <class T, class F>
 class send_clause {
  public:
+  // `from`: where a value that is not sent goes back to, if not nullptr.
   template <class U>
-  [[gnu::always_inline]] send_clause(void* core, U&& value, F f) : core_(core), f_(std::move(f)) {
-    if constexpr (std::is_same_v<U, T>) from_ = &value;
-    word_ = value_word<T>::pack(std::forward<U>(value));
-    packed_ = true;
-  }
+  [[gnu::always_inline]] send_clause(void* core, U&& value, T* from, F f)
+      : core_(core), from_(from), word_(value_word<T>::pack(std::forward<U>(value))), packed_(true), f_(std::move(f)) {}
   send_clause(const send_clause&) = delete;
   send_clause& operator=(const send_clause&) = delete;
   ~send_clause() { lost(); }
@@ -81,9 +79,9 @@ class send_clause {
 
  private:
   void* core_;
-  T* from_ = nullptr;  // what was moved from
-  std::uint64_t word_ = 0;
-  bool packed_ = false;
+  T* from_;
+  std::uint64_t word_;
+  bool packed_;
   F f_;
 };
 
