@@ -1,5 +1,6 @@
 #include "segments.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -43,7 +44,10 @@ std::uint64_t total_size(const Goroutine& g) {
 }
 
 std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
-  std::uint64_t need = kStackGuard + demand.frame + demand.args + kStackSmall + 64;
+  // As aligned as the arguments are, up to a page: more than their types ask for, maybe, and never less.
+  const std::uint64_t source = demand.sp + 8;
+  const std::uint64_t alignment = demand.args == 0 ? 64 : std::clamp<std::uint64_t>(source & -source, 64, 4096);
+  std::uint64_t need = kStackGuard + demand.frame + demand.args + kStackSmall + alignment;
   if (need < scheduler.segment_size) need = scheduler.segment_size;
   const std::uint64_t size = std::bit_ceil(need);
   if (total_size(g) + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
@@ -67,9 +71,8 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   const std::uint64_t used = g.stack_hi - demand.sp;
   const std::uint64_t lo = segment->lo;
   const std::uint64_t hi = segment->hi;
-  // As aligned as the arguments were, whatever they are.
-  const std::uint64_t body_sp = (hi - demand.args) & ~std::uint64_t{63};
-  std::memcpy(at(body_sp), at(demand.sp + 8), demand.args);
+  const std::uint64_t body_sp = (hi - demand.args) & ~(alignment - 1);
+  std::memcpy(at(body_sp), at(source), demand.args);
   {
     Changing changing(g);
     *segment = {g.stack_lo, g.stack_hi, g.sp, demand.pc, g.segments};

@@ -1,6 +1,6 @@
-// Arguments on the stack of calls that leave goroutine code: large structures by value to a library without stack checks,
-// called by name, by pointer and virtually, from small and deep stacks; more than a hundred scalars to snprintf; forwarding
-// by tail call.
+// Arguments on the stack of calls that leave goroutine code: large structures by value to a library without stack checks, called by
+// name, by pointer and virtually; more than a hundred scalars to snprintf; forwarding by tail call; arguments and locals aligned to
+// more than any vector. In a stack that ends anywhere.
 #include "rt_arguments.h"
 
 #include <cstring>
@@ -66,6 +66,47 @@ void from_cold_code() {
   RT_CHECK(std::strcmp(text, "1 2 3 4 5 6 7 8 9 10 11 12 1.5 2.5 3.5 4.5") == 0);
 }
 
+// To a library, and to goroutine code on whatever stack it gets.
+[[gnu::noinline]] bool checked_256(Aligned<256> argument) {
+  volatile char room[64];
+  room[0] = 1;
+  return is_multiple(&argument, 256) && argument.byte[255] == 3 && room[0] == 1;
+}
+[[gnu::noinline]] bool checked_4096(long first, Aligned<4096> argument) {
+  return is_multiple(&argument, 4096) && argument.byte[4095] == first;
+}
+// And with one more argument behind it, so that their size is no multiple of its alignment.
+[[gnu::noinline]] bool checked_followed(Aligned<256> argument, long a, long b, long c, long d, long e, long f, long last) {
+  volatile char room[64];
+  room[0] = 1;
+  return is_multiple(&argument, 256) && argument.byte[255] == 3 && a + b + c + d + e + f + last == 28 && room[0] == 1;
+}
+
+void aligned() {
+  Aligned<256> small{};
+  Aligned<4096> large{};
+  small.byte[255] = 3;
+  large.byte[4095] = 4;
+  RT_CHECK(is_aligned_256(small) && is_aligned_4096(4, large));
+  RT_CHECK(checked_256(small) && checked_4096(4, large) && checked_followed(small, 1, 2, 3, 4, 5, 6, 7));
+}
+
+// The check of a frame counts what aligning it may cost, and a move keeps its alignment.
+template <unsigned Alignment>
+[[gnu::noinline]] bool aligned_frames(int depth, const char* above) {
+  alignas(Alignment) char local[64];
+  local[0] = static_cast<char>(depth);
+  const bool fine = is_multiple(local, Alignment) && (above == nullptr || *above == depth + 1);
+  const bool below = depth == 0 || aligned_frames<Alignment>(depth - 1, local);
+  return fine && below && is_multiple(local, Alignment) && local[0] == static_cast<char>(depth);
+}
+
+void aligned_locals() {
+  RT_CHECK(aligned_frames<1024>(6, nullptr));
+  RT_CHECK(aligned_frames<4096>(3, nullptr));
+  RT_CHECK(aligned_frames<65536>(1, nullptr));
+}
+
 template <std::size_t... Is>
 int print_many(char* text, std::size_t size, const char* format, std::index_sequence<Is...>) {
   return std::snprintf(text, size, format, static_cast<long double>(Is)...);
@@ -93,5 +134,7 @@ int main(int argc, char** argv) {
                         {"by_pointer", by_pointer},
                         {"forwarded", forwarded},
                         {"from_cold_code", from_cold_code},
+                        {"aligned", aligned},
+                        {"aligned_locals", aligned_locals},
                         {"many_scalars", many_scalars}});
 }

@@ -11,6 +11,20 @@ struct Bytes {  // of a size that is no multiple of 8
   unsigned char byte[4001];
 };
 
+// Aligned to more than any vector is. Each function below says whether the address of its argument is so aligned.
+template <unsigned Alignment>
+struct alignas(Alignment) Aligned {
+  unsigned char byte[Alignment];
+};
+bool is_aligned_256(Aligned<256> argument);
+bool is_aligned_4096(long first, Aligned<4096> argument);
+// In a way that the compiler does not see through.
+inline bool is_multiple(const void* address, unsigned of) {
+  auto value = reinterpret_cast<std::uintptr_t>(address);
+  asm volatile("" : "+r"(value));
+  return value % of == 0;
+}
+
 // The sum of all that is passed, each part times its place. The structures are overwritten afterwards: they are the
 // callee's.
 std::uint64_t sum_of_words(Words words);

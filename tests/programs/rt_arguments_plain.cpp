@@ -32,6 +32,12 @@ std::uint64_t sum_of_all(int first, Words words, long double second, Bytes bytes
   return sum + 3 * weighted(more) + static_cast<std::uint64_t>(last);
 }
 
+bool is_aligned_256(Aligned<256> argument) { return is_multiple(&argument, 256) && argument.byte[255] == 3; }
+
+bool is_aligned_4096(long first, Aligned<4096> argument) {
+  return is_multiple(&argument, 4096) && argument.byte[4095] == first;
+}
+
 const Summing& unchecked_summing() {
   static const Summer summer;
   return summer;

@@ -358,7 +358,11 @@ stacktide_call_on_system_stack_wide:
     cmpq -8(%rbx), %rcx
     cmovaq -8(%rbx), %rcx
     subq %rcx, %rsp
-    andq $-64, %rsp
+    // To where the same address lies in a page: that keeps whatever alignment the arguments have.
+    movl %esp, %edi
+    subl %esi, %edi
+    andl $4095, %edi
+    subq %rdi, %rsp
     movq %rsp, %rdi
     shrq $3, %rcx
     rep movsq
