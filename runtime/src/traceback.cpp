@@ -136,7 +136,7 @@ void trace_other(Goroutine& g) {
   } else {
     Parked parked{g, frames_from({})};
     const bool walked = walk(say_parked_frames, &parked);
-    // It has not begun yet.
+    // It has not begun yet, or its function has left for another by a jump.
     if (walked && parked.frames.shown == 0 && g.entry_pc != 0) say_entry(g.entry_pc);
   }
   say_creator(g);
