@@ -92,7 +92,7 @@ TEST_CASE("a fault in a goroutine says what Go would say, where, and which gorou
        "fatal error: unexpected signal during runtime execution\n"
        "[signal SIGSEGV: segmentation violation code=0x1 addr=ADDRESS pc=PC]\n"
        "runtime: goroutine 1 overran its stack: sp=SP stack=STACK\n" +
-           header + frame("overrun", "subq $0x80000")},
+           header + frame("overrun", "subq %0, %%rsp")},
       {"canary", 6,
        "fatal error: goroutine 1 overran its stack: the canary at ADDRESS is broken\n" + header +
            frame("canary", "stacktide::yield();")},

@@ -91,7 +91,10 @@ void canary() {
 }
 
 // Goes on where no check would let it: below the first stack there is nothing.
-void overrun() { asm volatile("subq $0x80000, %%rsp\n\tpushq $0\n\taddq $0x80008, %%rsp" : : : "memory"); }
+void overrun() {
+  const std::uint64_t far = value_of(0x80000);
+  asm volatile("subq %0, %%rsp\n\tpushq $0\n\tleaq 8(%%rsp, %0), %%rsp" : : "r"(far) : "memory");
+}
 
 // A goroutine that waits, and whose frames are gone.
 void corrupted() {
