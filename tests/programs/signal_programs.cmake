@@ -1,29 +1,21 @@
-# Signals: their own tests, and the others while a profiler sends SIGPROF to every thread.
+# Signals: programs about them, and others while a preloaded library profiles them (RT_SIGPROF, in rt_profiler.h, is a profiler in the program itself).
 stacktide_runtime_program(rt_signal rt_signal.cpp "" RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2)
 stacktide_runtime_program(rt_signal_movable rt_signal.cpp MOVABLE RUNS STRESS=move,MAXPROCS=2 ALSO MAXPROCS=2 STRESS=move,MAXPROCS=8)
 add_library(signal_profiler SHARED signal_profiler.cpp)
 set_target_properties(signal_profiler PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${STACKTIDE_PROGRAM_DIR})
 target_link_libraries(signal_profiler PRIVATE stacktide_warnings Threads::Threads)
 
-# stacktide_profiled_run(TARGET LABEL ENVIRONMENT...): as stacktide_program_run, under the profiler.
-function(stacktide_profiled_run target label)
+# stacktide_profiled_run(TARGET ARGUMENTS ENVIRONMENT...): as stacktide_program_run, under the profiler.
+function(stacktide_profiled_run target arguments)
   string(REPLACE ";" "," name "${ARGN}")
   list(TRANSFORM ARGN PREPEND STACKTIDE_)
-  add_test(NAME runtime/${target}[profiled,${name}] COMMAND ${target})
-  set_tests_properties(runtime/${target}[profiled,${name}] PROPERTIES LABELS ${label} TIMEOUT 300
+  add_test(NAME runtime/${target}[profiled,${name}] COMMAND ${target} ${arguments})
+  set_tests_properties(runtime/${target}[profiled,${name}] PROPERTIES LABELS e2e TIMEOUT 300
     ENVIRONMENT "${ARGN};LD_PRELOAD=$<TARGET_FILE:signal_profiler>")
 endfunction()
-foreach(program rt_plain rt_throw_plain rt_calls_plain rt_library rt_throw_movable rt_calls_movable rt_channels rt_channels_movable rt_mixed)
-  stacktide_profiled_run(${program}_O2 e2e MAXPROCS=2)
-  if(STACKTIDE_MATRIX)
-    foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
-      stacktide_profiled_run(${program}_${level} matrix MAXPROCS=8)
-      stacktide_profiled_run(${program}_${level} matrix STRESS=move MAXPROCS=2)
-      stacktide_profiled_run(${program}_${level} matrix POLICY=segmented SEGMENT=2048 MAXPROCS=2)
-    endforeach()
-  endif()
-endforeach()
+stacktide_profiled_run(rt_library_O2 "" MAXPROCS=2)
+stacktide_profiled_run(rt_channels_O2 "" MAXPROCS=8)
+stacktide_profiled_run(rt_channels_movable_O2 "" STRESS=move MAXPROCS=8)
 foreach(level IN LISTS STACKTIDE_LEVELS)
-  add_test(NAME runtime/rt_signal_${level}[actions] COMMAND rt_signal_${level} actions)
-  set_tests_properties(runtime/rt_signal_${level}[actions] PROPERTIES LABELS e2e TIMEOUT 60 ENVIRONMENT LD_PRELOAD=$<TARGET_FILE:signal_profiler>)
+  stacktide_profiled_run(rt_signal_${level} actions MAXPROCS=2)
 endforeach()
