@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 
 #include "fatal.h"
@@ -37,7 +38,8 @@ constexpr std::uint32_t kMaxUndumped = 65530 / 8;
 constexpr unsigned kBins = std::bit_width(kUnits);
 constexpr int kTries = 8;  // spans of a bin that are looked at before the next one, whose spans all fit
 
-constinit std::uint64_t committed = 0;  // accessible up to here
+// Accessible up to here. Raised under the lock, after the tables are accessible as far: find_span() reads it without.
+constinit std::atomic<std::uint64_t> committed = 0;
 constinit SpanList bins[kBins] = {};    // free spans of 2^n units and more
 constinit std::uint32_t undumped_spans = 0;
 
@@ -84,20 +86,21 @@ void remove_free(Span& span) {
 
 // Makes more of the arena accessible, at least `size` bytes.
 void commit(std::uint64_t size) {
-  const std::uint64_t left = stacktide_arena_lo + stacktide_arena_size - committed;
+  const std::uint64_t start = committed.load(std::memory_order_relaxed);
+  const std::uint64_t left = stacktide_arena_lo + stacktide_arena_size - start;
   if (size > left) fatal("out of address space for goroutine stacks");
   const std::uint64_t step = std::min((size + kCommitStep - 1) & ~(kCommitStep - 1), left);
-  if (mprotect(at(committed), step, PROT_READ | PROT_WRITE) != 0) fatal("out of memory for goroutine stacks");
-  const std::uint64_t end = committed + step;
+  if (mprotect(at(start), step, PROT_READ | PROT_WRITE) != 0) fatal("out of memory for goroutine stacks");
+  const std::uint64_t end = start + step;
   const std::uint64_t units = (end - stacktide_arena_lo) / kUnit;
   const std::uint64_t cells = (end - stacktide_arena_lo) / kStackMin + 1;
   commit_table(span_table, sizeof(Span), units);
   commit_table(stack_cells, sizeof(StackCell), cells);
-  Span& span = span_table[unit_of(committed)];
-  span.lo = committed;
+  Span& span = span_table[unit_of(start)];
+  span.lo = start;
   span.size = step;
-  committed = end;
-  publish_arena(stacktide_arena_lo, committed);
+  committed.store(end, std::memory_order_release);
+  publish_arena(stacktide_arena_lo, end);
   publish_spans(span_table, units, stack_cells, cells);
   give_span(span);
 }
@@ -123,7 +126,7 @@ Span* free_before(const Span& span) {
 
 Span* free_after(const Span& span) {
   const std::uint64_t end = span.lo + span.size;
-  if (end == committed) return nullptr;
+  if (end == committed.load(std::memory_order_relaxed)) return nullptr;
   Span& after = span_table[unit_of(end)];
   return after.state == span_state_free ? &after : nullptr;
 }
@@ -165,7 +168,8 @@ void reserve_arena() {
   if (span_table == nullptr || stack_cells == nullptr || memory == nullptr) {
     fatal("cannot reserve 256 GiB of address space for goroutine stacks (ulimit -v?)");
   }
-  committed = stacktide_arena_lo = reinterpret_cast<std::uint64_t>(memory);
+  stacktide_arena_lo = reinterpret_cast<std::uint64_t>(memory);
+  committed.store(stacktide_arena_lo, std::memory_order_relaxed);
   stacktide_arena_size = kArenaSize;
 }
 
@@ -176,10 +180,12 @@ Span& span_of(std::uint64_t address) {
 
 const Span* find_span(std::uint64_t address) {
   // Without the lock every step is checked; the tables themselves never go away.
-  if (address - stacktide_arena_lo >= committed - stacktide_arena_lo) return nullptr;
+  // Pairs with the store in commit().
+  const std::uint64_t accessible = committed.load(std::memory_order_acquire) - stacktide_arena_lo;
+  if (address - stacktide_arena_lo >= accessible) return nullptr;
   const Span* span = &span_table[unit_of(address)];
   if (span->size == 0) {
-    if (span->lo - stacktide_arena_lo >= committed - stacktide_arena_lo) return nullptr;
+    if (span->lo - stacktide_arena_lo >= accessible) return nullptr;
     span = &span_table[unit_of(span->lo)];
   }
   return span->lo <= address && address - span->lo < span->size ? span : nullptr;
