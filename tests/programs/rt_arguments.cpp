@@ -77,9 +77,14 @@ void from_cold_code() {
 }
 // And with one more argument behind it, so that their size is no multiple of its alignment.
 [[gnu::noinline]] bool checked_followed(Aligned<256> argument, long a, long b, long c, long d, long e, long f, long last) {
-  volatile char room[64];
+  volatile char room[700];  // else its caller's check would do for both
   room[0] = 1;
   return is_multiple(&argument, 256) && argument.byte[255] == 3 && a + b + c + d + e + f + last == 28 && room[0] == 1;
+}
+// At many depths, since a segment ends at one of them.
+[[gnu::noinline]] bool checked_at_depths(int depth, const Aligned<256>& small) {
+  const bool fine = checked_followed(small, 1, 2, 3, 4, 5, 6, 7);
+  return (depth == 0 || checked_at_depths(depth - 1, small)) && fine;
 }
 
 void aligned() {
@@ -88,7 +93,7 @@ void aligned() {
   small.byte[255] = 3;
   large.byte[4095] = 4;
   RT_CHECK(is_aligned_256(small) && is_aligned_4096(4, large));
-  RT_CHECK(checked_256(small) && checked_4096(4, large) && checked_followed(small, 1, 2, 3, 4, 5, 6, 7));
+  RT_CHECK(checked_256(small) && checked_4096(4, large) && checked_at_depths(20, small));
 }
 
 // The check of a frame counts what aligning it may cost, and a move keeps its alignment.
