@@ -121,7 +121,7 @@ std::string run_under(const char* policy, const std::string& turns, bool sweep) 
 }
 
 void print_sweep(const std::string& segmented, const std::string& contiguous) {
-  std::printf("%8s %14s %14s %14s\n", "locals", "segmented ns", "contiguous ns", "links a call");
+  std::printf("%8s %14s %14s %14s\n", "locals", "segmented ns", "contiguous ns", "links");
   const char* left = segmented.c_str();
   const char* right = contiguous.c_str();
   const auto next_line = [](const char* text) { return std::strchr(text, '\n') + 1; };
