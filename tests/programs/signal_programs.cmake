@@ -19,3 +19,10 @@ stacktide_profiled_run(rt_channels_movable_O2 "" STRESS=move MAXPROCS=8)
 foreach(level IN LISTS STACKTIDE_LEVELS)
   stacktide_profiled_run(rt_signal_${level} actions MAXPROCS=2)
 endforeach()
+
+# Without a dynamic linker, where our definitions must come before libc's in the link itself.
+stacktide_goroutine_program(rt_signal_static O2 rt_signal.cpp)
+target_link_options(rt_signal_static_O2 PRIVATE -static)
+stacktide_program_run(rt_signal_static_O2 e2e MAXPROCS=2)
+add_test(NAME runtime/rt_signal_static_O2[actions] COMMAND rt_signal_static_O2 actions)
+set_tests_properties(runtime/rt_signal_static_O2[actions] PROPERTIES LABELS e2e TIMEOUT 60)
