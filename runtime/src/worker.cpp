@@ -22,14 +22,16 @@ constinit std::atomic<std::uint64_t> m_count = 0;
 
 namespace {
 
-constexpr std::size_t kSignalStack = 64 * 1024;
+// Half of it may go to demangling one name of a traceback (frame_names.h). Untouched pages cost nothing.
+constexpr std::size_t kSignalStack = 256 * 1024;
+constexpr std::size_t kSignalGuard = 4096;
 
 // Signal handlers must not run on a goroutine's 2 KiB.
 void give_signal_stack() {
-  void* memory = mmap(nullptr, kSignalStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) fatal("out of memory for a signal stack");
+  void* memory = mmap(nullptr, kSignalGuard + kSignalStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED || mprotect(memory, kSignalGuard, PROT_NONE) != 0) fatal("out of memory for a signal stack");
   stack_t stack{};
-  stack.ss_sp = memory;
+  stack.ss_sp = static_cast<char*>(memory) + kSignalGuard;
   stack.ss_size = kSignalStack;
   sigaltstack(&stack, nullptr);
 }

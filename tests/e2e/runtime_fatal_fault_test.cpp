@@ -74,7 +74,8 @@ TEST_CASE("a fault in a goroutine says what Go would say, where, and which gorou
        "[signal SIGSEGV: segmentation violation code=0x80 addr=0x0 pc=PC]\n" +
            header + store + frame("not_canonical", "store(pointer_to(0xeeeeeeeeeeeeeeee));")},
       {"divide", 8,
-       "panic: runtime error: integer divide by zero\n[signal SIGFPE: floating-point exception code=0x1 addr=ADDRESS pc=PC]\n" +
+       "panic: runtime error: integer divide by zero\n[signal SIGFPE: floating-point exception code=0x1 addr=ADDRESS "
+       "pc=PC]\n" +
            header + frame("divide", "void divide()")},
       {"illegal", 4,
        "SIGILL: illegal instruction\nPC=PC m=0 sigcode=2\ninstruction bytes: 0xf 0xb BYTES\n" + header +
@@ -166,6 +167,17 @@ TEST_CASE("an overflow of the system stack is named, with the library call that 
     CHECK(text.find(" frames elided...\ndeep_compare\n") != std::string::npos);
     CHECK(text.ends_with("\n" + frame("system_stack", "std::qsort(")));
   }
+}
+
+TEST_CASE("a long name is cut off, and needs no more stack than a handler has") {
+  std::string letters;
+  for (int i = 0; i < 40; ++i) letters += "abcdefghij";
+  const Output output = end_of("rt_fatal_fault_O0", "long_name");
+  CHECK(output.exit_code == kSegv);
+  CHECK(stable(output.err) ==
+        "panic: runtime error: invalid memory address or nil pointer dereference\n"
+        "[signal SIGSEGV: segmentation violation code=0x1 addr=0x18 pc=PC]\n\ngoroutine 1 [running]:\n" +
+            frame(("names::" + letters).substr(0, 399).c_str(), "*to = 2;") + frame("long_name", "(pointer_to(24));"));
 }
 
 TEST_CASE("a fault of a thread outside the scheduler shows that thread") {

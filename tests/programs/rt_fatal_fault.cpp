@@ -73,6 +73,23 @@ void other_goroutine() {
   never.recv();
 }
 
+// The name of a function with 960 letters: to demangle it takes as many bytes of stack as a signal stack usually has.
+#define JOIN(a, b) JOIN_EXPANDED(a, b)
+#define JOIN_EXPANDED(a, b) a##b
+#define LETTERS_60 abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij
+#define LETTERS_120 JOIN(LETTERS_60, LETTERS_60)
+#define LETTERS_240 JOIN(LETTERS_120, LETTERS_120)
+#define LETTERS_480 JOIN(LETTERS_240, LETTERS_240)
+}  // namespace
+namespace names {
+[[gnu::noinline]] void JOIN(LETTERS_480, LETTERS_480)(int* to) { *to = 2; }
+}  // namespace names
+namespace {
+void long_name() {
+  names::JOIN(LETTERS_480, LETTERS_480)(pointer_to(24));
+  stay();
+}
+
 // A callback from qsort that never returns.
 int deep_compare(const void* a, const void* b) {
   volatile char room[256];
@@ -132,6 +149,7 @@ constexpr rt::Test kTests[] = {{"nil", nil},
                                {"foreign", foreign},
                                {"marked", marked},
                                {"other_goroutine", other_goroutine},
+                               {"long_name", long_name},
                                {"system_stack", system_stack},
                                {"canary", canary},
                                {"overrun", overrun},
