@@ -1,7 +1,7 @@
 """GDB commands over the module `stacktide`, which does all reading and formatting.
 
 One module per concept: elf and modules (which files are mapped), host (GDB as core's target), sessions (one per stop),
-selection (a goroutine as the prompt's context), trace (stack events as they happen), commands (what the user types),
+selection (a goroutine as the prompt's context), trace (stack events as they happen), calls (warns of calls on small stacks), commands (what the user types),
 errors (one line each). All state hangs on the objects that install() makes and is dropped with the target.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gdb
 
+from .calls import CallWarning
 from .commands import GoroutineCommand, InfoGoroutinesCommand, keep_registered
 from .selection import FILTER_NAME, Selection
 from .sessions import Sessions
@@ -24,4 +25,5 @@ def install() -> None:
     trace = Trace()
     selection.register()
     sessions.register()
+    CallWarning(sessions).register()
     keep_registered(lambda: (GoroutineCommand(sessions, selection, trace), InfoGoroutinesCommand(sessions, selection)))
