@@ -7,7 +7,10 @@
 # MOVABLE promises that the address of a local is stored nowhere but in its own goroutine's stack and registers; the stacks
 # of such code grow by copying, all others by linking segments.
 #
-# Sanitizers, LTO and -pg are refused again at the end of the calling directory, because options may be added after the call.
+# UndefinedBehaviorSanitizer and the flags that distributions add (-fcf-protection -fstack-clash-protection -fstack-protector-strong
+# -D_FORTIFY_SOURCE=2) may be used: of those that undo ours, the last one counts, and stacktide-link refuses an object where theirs was.
+# AddressSanitizer, ThreadSanitizer, LTO and -pg are refused, again at the end of the calling directory, because options may be added
+# after the call.
 
 set(_STACKTIDE_LTO_REASON "link-time optimisation makes calls after stacktide-link has looked for them" CACHE INTERNAL "")
 
@@ -23,6 +26,12 @@ function(_stacktide_refuse_options target where options)
   endif()
   if(options MATCHES "-fsanitize=[^ ]*address")
     message(FATAL_ERROR "${refusal} ${CMAKE_MATCH_0}: AddressSanitizer does not follow goroutine stacks and aborts at the first exception")
+  endif()
+  if(options MATCHES "-fsanitize=[^ ]*thread")
+    message(FATAL_ERROR "${refusal} ${CMAKE_MATCH_0}: ThreadSanitizer does not follow goroutines from stack to stack")
+  endif()
+  if(words MATCHES " -fno-split-stack ")
+    message(FATAL_ERROR "${refusal} -fno-split-stack: it leaves out the stack checks, without which goroutine code overruns its stack")
   endif()
   if(words MATCHES " -pg ")
     message(FATAL_ERROR "${refusal} -pg: its hooks are called before the stack check; use perf")

@@ -51,6 +51,14 @@ void print_plan(const stacktide::link::Plan& plan) {
   std::fprintf(stderr, "stacktide-link: run%s\n", command.c_str());
 }
 
+// What cannot be linked leaves no program behind, not an older one either. As linkers do, only an ordinary file is removed.
+int fail_without_program(const stacktide::link::CommandLine& line, const std::string& reason) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(std::filesystem::symlink_status(line.output, ignored)))
+    std::filesystem::remove(line.output, ignored);
+  return fail(reason);
+}
+
 // Links, verifies, and only then leaves a program behind.
 int link_goroutine_program(const stacktide::link::CommandLine& line, const stacktide::link::Plan& plan) {
   const auto status = stacktide::link::run_command(plan.command);
@@ -59,10 +67,7 @@ int link_goroutine_program(const stacktide::link::CommandLine& line, const stack
   const auto definer = [&](std::string_view symbol) { return stacktide::link::unchecked_definer(line, symbol); };
   auto done = stacktide::link::verify(line.output, plan.expected, definer);
   if (done && !line.strip.empty()) done = stacktide::link::strip_program(line);
-  if (done) return 0;
-  std::error_code ignored;
-  std::filesystem::remove(line.output, ignored);
-  return fail(done.error());
+  return done ? 0 : fail_without_program(line, done.error());
 }
 
 }  // namespace
@@ -76,7 +81,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   const auto plan = stacktide::link::make_plan(*line);
-  if (!plan) return fail(plan.error());
+  if (!plan) return fail_without_program(*line, plan.error());
   if (line->verbose) print_plan(*plan);
   if (!plan->plain) return link_goroutine_program(*line, *plan);
   // As given, response files and all; only our own options are left out.

@@ -29,10 +29,20 @@ struct Inputs {
   std::vector<Input> goroutine;
   std::vector<Object> unchecked;
   Names runtime;                         // defined by the runtime
+  std::vector<std::string> starters;     // objects without stack checks that start goroutines
   bool runtime_knows_sanitizer = false;  // it is built for ThreadSanitizer
 };
 
 bool holds_relocatable(const Member& member) { return is_relocatable_elf(member.bytes); }
+
+// go() and run() are templates: what a goroutine begins with is compiled where they are called.
+bool starts_goroutines(const Object& object) {
+  for (std::size_t i = object.first_global(); i < object.symbol_count(); ++i) {
+    const Symbol symbol = object.symbol(i);
+    if (!symbol.defined && (symbol.name == "stacktide_go" || symbol.name == "stacktide_run")) return true;
+  }
+  return false;
+}
 
 Result<void> add_object(Bytes bytes, std::string name, std::size_t word, std::string member, Inputs& inputs) {
   auto object = Object::parse(bytes, std::move(name));
@@ -46,7 +56,10 @@ Result<void> add_object(Bytes bytes, std::string name, std::size_t word, std::st
     add_runtime_definitions(*object, inputs.runtime);
     inputs.runtime_knows_sanitizer = inputs.runtime_knows_sanitizer || uses_thread_sanitizer(*object);
   } else if (is_goroutine_object(*object)) inputs.goroutine.push_back({std::move(*object), word, std::move(member)});
-  else inputs.unchecked.push_back(std::move(*object));
+  else {
+    if (member.empty() && starts_goroutines(*object)) inputs.starters.push_back(object->name());
+    inputs.unchecked.push_back(std::move(*object));
+  }
   return {};
 }
 
@@ -101,8 +114,14 @@ Result<Calls> calls_of(const Inputs& inputs) {
   return collect_calls(objects, defined);
 }
 
-// How the goroutine objects were compiled.
+// How the goroutine objects were compiled, and those that should have been such.
 Result<void> check_inputs(const Inputs& inputs) {
+  if (!inputs.starters.empty()) {
+    return std::unexpected(
+        inputs.starters.front() +
+        " starts goroutines and has no stack checks: call stacktide_goroutines() for its target, and leave out "
+        "-fno-split-stack");
+  }
   for (const Input& input : inputs.goroutine) {
     if (auto done = check_flags(input.object, input.object.has_section(kMovableNote)); !done) return done;
     if (inputs.runtime_knows_sanitizer || !uses_thread_sanitizer(input.object)) continue;

@@ -94,6 +94,23 @@ TEST_CASE("an executable linked without the launcher says so instead of overrunn
   CHECK(ran.err.find("stacktide_goroutines") != std::string::npos);
 }
 
+TEST_CASE("distributions' flags come before ours and are no matter; one that comes after is refused when linking") {
+  const Installed installed;
+  const Output configured = installed.configure(
+      {"-DREFUSED=", "-DCMAKE_CXX_FLAGS=-fcf-protection=full -fivopts -fstack-clash-protection -fstack-protector-strong"});
+  REQUIRE(configured.exit_code == 0);
+  run_well({"cmake", "--build", installed.build()});
+  CHECK(run_well({installed.build() + "/consumer"}).out == "500555\n");
+  REQUIRE(installed.configure({"-DREFUSED=late"}).exit_code == 0);
+  const Output built = run({"cmake", "--build", installed.build()}, 120s);
+  CHECK(built.exit_code != 0);
+  CAPTURE(built.out);
+  CHECK(words_of(built.out).find(
+            "main.cpp.o is compiled with -fivopts, after or without -fno-ivopts: it keeps pointers outside "
+            "their objects, which a move of the stack does not find") != std::string::npos);
+  CHECK_FALSE(fs::exists(installed.build() + "/consumer"));
+}
+
 TEST_CASE("what cannot be goroutine code is refused when configuring, with the reason") {
   const Installed installed;
   check_refusal(installed.configure({"-DREFUSED=lto"}),
@@ -103,6 +120,15 @@ TEST_CASE("what cannot be goroutine code is refused when configuring, with the r
   check_refusal(installed.configure({"-DREFUSED=asan"}),
                 "stacktide_goroutines(consumer): the target has -fsanitize=address: AddressSanitizer does not follow "
                 "goroutine stacks");
+  check_refusal(installed.configure({"-DREFUSED=tsan"}),
+                "stacktide_goroutines(summing): the target has -fsanitize=undefined,thread: ThreadSanitizer does not follow "
+                "goroutines from stack to stack");
+  check_refusal(installed.configure({"-DREFUSED=profile"}),
+                "stacktide_goroutines(summing): the target has -pg: its hooks are called before the stack check; use perf");
+  check_refusal(
+      installed.configure({"-DREFUSED=unchecked"}),
+      "stacktide_goroutines(consumer): the target has -fno-split-stack: it leaves out the stack checks, without which "
+      "goroutine code overruns its stack");
   check_refusal(installed.configure({"-DREFUSED=shared"}),
                 "stacktide_goroutines(shared): goroutine code in a shared library is not supported; make it STATIC");
   check_refusal(installed.configure({"-DREFUSED=twice"}), "stacktide_goroutines(consumer): called twice for this target");

@@ -169,6 +169,16 @@ stacktide_program_run(rt_flags_plain e2e MAXPROCS=2)
 stacktide_program_run(rt_flags_plain e2e POLICY=segmented SEGMENT=2048 MAXPROCS=2)
 stacktide_program_run(rt_flags_movable e2e STRESS=move MAXPROCS=2)
 
+# UndefinedBehaviorSanitizer is welcome in goroutine code.
+stacktide_test_program(rt_ubsan rt_ubsan.cpp)
+target_compile_options(rt_ubsan PRIVATE -O1 -fsanitize=undefined)
+target_link_options(rt_ubsan PRIVATE -fsanitize=undefined)
+stacktide_goroutines(rt_ubsan MOVABLE)
+target_link_libraries(rt_ubsan PRIVATE stacktide_warnings)
+stacktide_program_run(rt_ubsan e2e MAXPROCS=2)
+set_tests_properties(runtime/rt_ubsan[MAXPROCS=2] PROPERTIES
+  PASS_REGULAR_EXPRESSION "signed integer overflow.*shift exponent 40 is too large.*reports: right")
+
 # What tests/e2e/runtime_*_test.cpp run and look into.
 foreach(level O0 O2)
   stacktide_goroutine_program(rt_fatal ${level} rt_fatal.cpp)

@@ -25,9 +25,11 @@ std::vector<std::byte> bytes(Ints... values) {
 }
 
 // Links with each linker, and expects this one line and no program.
-void check_refusal(const Workshop& shop, const std::string& arguments, const std::string& message) {
-  for (const std::string& linker : linkers()) {
+void check_refusal(const Workshop& shop, const std::string& arguments, const std::string& message,
+                   const std::vector<std::string>& tried = linkers()) {
+  for (const std::string& linker : tried) {
     CAPTURE(linker);
+    REQUIRE(shop.in_folder("touch program").status == 0);  // of an earlier link
     const Ran made = shop.link(fmt::format("-fuse-ld={} {} libruntime.a -o program", linker, arguments));
     CHECK(made.output == "stacktide-link: " + message + "\n");
     CHECK(made.status == 1);
@@ -219,7 +221,8 @@ TEST_CASE("flags that undo those of goroutine code are named, wherever they came
     shop.compile("program.cpp", "int main(int n, char**) { return n; }", flags);
     check_refusal(
         shop, "program.o",
-        "program.o is compiled with " + message + "; set flags before stacktide_goroutines(), or leave this one out");
+        "program.o is compiled with " + message + "; set flags before stacktide_goroutines(), or leave this one out",
+        {"bfd"});  // found before linking
   };
   refusal(
       kChecked + "-g -fcf-protection=full",
@@ -242,13 +245,25 @@ TEST_CASE("flags that undo those of goroutine code are named, wherever they came
   CHECK(shop.link("program.o libruntime.a -o program").status == 0);
 }
 
+TEST_CASE("code without stack checks must not start goroutines") {
+  const Workshop shop;
+  shop.compile("program.cpp", "int main() { return 0; }", kChecked);
+  shop.compile("other.cpp", "extern \"C\" void stacktide_go();\nvoid other() { stacktide_go(); }", "");
+  check_refusal(
+      shop, "program.o other.o",
+      "other.o starts goroutines and has no stack checks: call stacktide_goroutines() for its target, and leave out "
+      "-fno-split-stack",
+      {"bfd"});
+}
+
 TEST_CASE("ThreadSanitizer is refused unless the runtime is built for it") {
   const Workshop shop;
   shop.compile("program.cpp", "int main(int, char** v) { return *v == nullptr; }", kChecked + "-fsanitize=thread");
   check_refusal(shop, "program.o",
                 "program.o is compiled with -fsanitize=thread, which does not follow goroutines from stack to stack; "
                 "compile goroutine "
-                "code without it");
+                "code without it",
+                {"bfd"});
 }
 
 TEST_CASE("-s and -x are done after verification, with every linker and in every spelling") {
