@@ -24,7 +24,7 @@ class Profiler {
     if (rate == nullptr || std::atoi(rate) <= 0) return;
     struct sigaction action {};
     action.sa_handler = on_signal;
-    action.sa_flags = SA_ONSTACK | SA_RESTART;
+    action.sa_flags = SA_RESTART;
     if (sigaction(SIGPROF, &action, nullptr) != 0) std::abort();
     std::thread(send_for_ever, 1'000'000'000L / std::atoi(rate)).detach();
     active_ = true;
@@ -37,7 +37,7 @@ class Profiler {
   }
 
  private:
-  // As much stack as a profiler that unwinds takes: on a goroutine's stack it would not do.
+  // As much stack as a profiler that unwinds takes. Libraries do not ask for SA_ONSTACK, so the runtime must.
   static void on_signal(int) {
     volatile char frame[8192];
     for (std::size_t i = 0; i < sizeof frame; i += 64) frame[i] = 1;
