@@ -21,8 +21,9 @@ constexpr const char* kLevels[] = {"O0", "O2"};
 constexpr int kSegv = 128 + 11;
 
 Output end_of(const std::string& program, const std::string& how, const std::vector<std::string>& env = {}) {
-  std::vector<std::string> all = {"STACKTIDE_MAXPROCS=1"};
-  all.insert(all.end(), env.begin(), env.end());
+  std::vector<std::string> all = env;
+  const auto is_procs = [](const std::string& setting) { return setting.starts_with("STACKTIDE_MAXPROCS="); };
+  if (std::ranges::none_of(all, is_procs)) all.push_back("STACKTIDE_MAXPROCS=1");
   return run({test_program(program), how}, kTimeout, {.env = all, .folder = {}, .core = false});
 }
 
@@ -196,6 +197,20 @@ TEST_CASE("frames that cannot be read end one traceback and not the report") {
             .ends_with("\ngoroutine 2 [chan receive]:\n\t(a fault ends this traceback)\n"
                        "created by corrupted in goroutine 1\n" +
                        line_of("stacktide::go([never, &lo, &hi]")));
+}
+
+TEST_CASE("one of several errors at a time is reported, whole") {
+  for (int i = 0; i < 3; ++i) {
+    const Output output = end_of("rt_fatal_fault_O2", "together", {"STACKTIDE_MAXPROCS=4"});
+    CHECK(output.exit_code == kSegv);
+    const std::string text =
+        std::regex_replace(stable(output.err), std::regex("goroutine [2-5] \\[running\\]"), "goroutine N [running]");
+    CHECK(text ==
+          "panic: runtime error: invalid memory address or nil pointer dereference\n"
+          "[signal SIGSEGV: segmentation violation code=0x1 addr=0x8 pc=PC]\n\ngoroutine N [running]:\n" +
+              frame("store", "*to = 1;") + frame("nil", "store(pointer_to(8));") + frame("operator()", "      nil();") +
+              "created by together in goroutine 1\n" + line_of("    stacktide::go([] {"));
+  }
 }
 
 TEST_CASE("a program's own handler stays, whether it was there first or came later") {

@@ -55,6 +55,16 @@ TEST_CASE("SIGQUIT shows every goroutine, running ones too, and exits with 2") {
   }
 }
 
+TEST_CASE("a thread that does not answer is not waited for") {
+  Child child = start_quit("O2", {"deaf"});
+  child.signal(SIGQUIT);
+  CHECK(child.wait() == 2);
+  INFO(child.output());
+  CHECK(child.output().find("\ngoroutine 7 [running]:\n\tgoroutine running on other thread; stack unavailable\ncreated by "
+                            "operator() in goroutine 1\n") != std::string::npos);
+  CHECK(child.output().find("\ngoroutine 6 [running]:\nspin\n") != std::string::npos);
+}
+
 TEST_CASE("a program's own handler of SIGQUIT stays") {
   Child child = start_quit("O2", {"own"});
   child.signal(SIGQUIT);

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include <cassert>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -107,6 +107,19 @@ void canary() {
   stacktide::yield();
 }
 
+// Four threads find an error at the same time.
+void together() {
+  static std::atomic<int> arrived = 0;
+  for (int i = 0; i < 4; ++i) {
+    stacktide::go([] {
+      ++arrived;
+      while (arrived != 4) asm volatile("pause");
+      nil();
+    });
+  }
+  channel<int>().recv();
+}
+
 // Goes on where no check would let it: below the first stack there is nothing.
 void overrun() {
   const std::uint64_t far = value_of(0x80000);
@@ -149,6 +162,7 @@ constexpr rt::Test kTests[] = {{"nil", nil},
                                {"foreign", foreign},
                                {"marked", marked},
                                {"other_goroutine", other_goroutine},
+                               {"together", together},
                                {"long_name", long_name},
                                {"system_stack", system_stack},
                                {"canary", canary},

@@ -45,6 +45,14 @@ int silent_pipe[2];
   never.recv();
 }
 
+// Its thread cannot be asked for its frames.
+[[gnu::noinline]] void spin_deaf() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  spin();
+}
+
 [[noreturn]] void own_handler(int) { std::_Exit(42); }
 
 }  // namespace
@@ -52,14 +60,16 @@ int silent_pipe[2];
 int main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "own") signal(SIGQUIT, own_handler);
   RT_CHECK(pipe(silent_pipe) == 0);
-  stacktide::run([] {
+  const bool deaf = argc == 2 && std::string_view(argv[1]) == "deaf";
+  stacktide::run([deaf] {
     auto never = channel<int>::make();
     stacktide::go(receive_for_ever, never);
     stacktide::go(wait_locked, never);
     stacktide::go(read_for_ever);
     stacktide::go(block_for_ever);
     stacktide::go(spin);
-    while (arrived != 5) stacktide::sleep_for(std::chrono::milliseconds(1));
+    if (deaf) stacktide::go(spin_deaf);
+    while (arrived != (deaf ? 6 : 5)) stacktide::sleep_for(std::chrono::milliseconds(1));
     std::puts("ready");
     std::fflush(stdout);
     never.recv();
