@@ -29,7 +29,7 @@ void add_field_name(Class& bound, const char* name) {
 
 // Enumerations and registers are shown as plain text and dict; all else as pybind11 converts it.
 template <class T, class M>
-void bind_field(py::class_<T>& bound, const char* name, M T::* member) {
+void bind_field(py::class_<T>& bound, const char* name, M T::*member) {
   if constexpr (std::is_same_v<M, GuardState> || std::is_same_v<M, TargetKind>) {
     bound.def_property_readonly(name, [member](const T& self) { return name_of(self.*member); });
   } else if constexpr (std::is_same_v<M, Registers>) {
@@ -76,7 +76,7 @@ void add_views(const py::object& bound) {
 template <class T>
 void bind_fields(py::class_<T>&) {}
 template <class T, class M, class... Rest>
-void bind_fields(py::class_<T>& bound, const char* name, M T::* member, Rest... rest) {
+void bind_fields(py::class_<T>& bound, const char* name, M T::*member, Rest... rest) {
   bind_field(bound, name, member);
   bind_fields(bound, rest...);
 }
@@ -101,7 +101,7 @@ void bind_damage(py::module_& module) {
 void bind_goroutine(py::module_& module) {
   using S = Segment;
   auto segment = bind<S>(module, "Segment", "One stretch of a goroutine's stack.", "lo", &S::lo, "hi", &S::hi, "sp", &S::sp,
-                         "pc", &S::pc);
+                         "pc", &S::pc, "function", &S::function, "file", &S::file, "line", &S::line);
   segment.def_property_readonly("size", &S::size);
   segment.def_property_readonly("used", &S::used);
   add_field_name(segment, "size");
@@ -127,9 +127,9 @@ void bind_goroutine(py::module_& module) {
 void bind_frames(py::module_& module) {
   using F = Frame;
   bind<F>(module, "Frame", "One level of a backtrace; inlined functions are levels of their own.", "pc", &F::pc, "sp",
-          &F::sp, "cfa", &F::cfa, "size", &F::size, "inlined", &F::inlined, "exact_pc", &F::exact_pc, "runtime", &F::runtime,
-          "function", &F::function, "symbol", &F::symbol, "offset", &F::offset, "args", &F::args, "file", &F::file, "line",
-          &F::line, "module", &F::module);
+          &F::sp, "cfa", &F::cfa, "size", &F::size, "segment", &F::segment, "inlined", &F::inlined, "exact_pc", &F::exact_pc,
+          "runtime", &F::runtime, "function", &F::function, "symbol", &F::symbol, "offset", &F::offset, "args", &F::args,
+          "file", &F::file, "line", &F::line, "module", &F::module);
   using B = Backtrace;
   bind<B>(module, "Backtrace", "Frames, innermost first; complete when they reach the goroutine's entry.", "frames",
           &B::frames, "complete", &B::complete, "stop_reason", &B::stop_reason);
@@ -138,8 +138,8 @@ void bind_frames(py::module_& module) {
 void bind_scheduler(py::module_& module) {
   using M = Machine;
   bind<M>(module, "Machine", "An M: an OS thread of the runtime.", "id", &M::id, "address", &M::address, "tid", &M::tid,
-          "status", &M::status, "goroutine", &M::goroutine, "p", &M::p, "call", &M::call, "stack_lo", &M::stack_lo, "stack_hi", &M::stack_hi,
-          "guard_size", &M::guard_size, "sp", &M::sp, "damage", &M::damage);
+          "status", &M::status, "goroutine", &M::goroutine, "p", &M::p, "call", &M::call, "stack_lo", &M::stack_lo,
+          "stack_hi", &M::stack_hi, "guard_size", &M::guard_size, "sp", &M::sp, "damage", &M::damage);
   using P = Processor;
   bind<P>(module, "Processor", "A P: the right to run goroutines.", "id", &P::id, "address", &P::address, "status",
           &P::status, "m", &P::m, "run_next", &P::run_next, "run_queue", &P::run_queue, "ticks", &P::ticks, "damage",
@@ -152,6 +152,11 @@ void bind_scheduler(py::module_& module) {
           &E::goroutine, "kind", &E::kind, "old_lo", &E::old_lo, "new_lo", &E::new_lo, "old_size", &E::old_size, "new_size",
           &E::new_size, "used", &E::used, "adjusted", &E::adjusted, "duration", &E::duration, "pc", &E::pc, "function",
           &E::function, "file", &E::file, "line", &E::line);
+  using H = HotSplit;
+  bind<H>(module, "HotSplit", "A boundary that calls crossed from one segment to another.", "pc", &H::pc, "caller",
+          &H::caller, "count", &H::count, "allocated", &H::allocated, "bytes", &H::bytes, "function", &H::function, "file",
+          &H::file, "line", &H::line, "caller_function", &H::caller_function, "caller_file", &H::caller_file, "caller_line",
+          &H::caller_line);
 }
 
 void bind_snapshot(py::module_& module) {
@@ -166,7 +171,8 @@ void bind_snapshot(py::module_& module) {
   bind<S>(module, "Snapshot", "All that was found in the target.", "target", &S::target, "kind", &S::kind, "pid", &S::pid,
           "runtime", &S::runtime, "now", &S::now, "goroutines", &S::goroutines, "goroutine_counts", &S::goroutine_counts,
           "ms", &S::ms, "m_counts", &S::m_counts, "ps", &S::ps, "p_counts", &S::p_counts, "scheduler", &S::scheduler,
-          "events", &S::events, "event_counts", &S::event_counts, "damage", &S::damage);
+          "events", &S::events, "event_counts", &S::event_counts, "hot_splits", &S::hot_splits, "hot_split_counts",
+          &S::hot_split_counts, "damage", &S::damage);
 }
 
 }  // namespace

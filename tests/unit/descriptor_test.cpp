@@ -59,6 +59,10 @@ Layout layout_after(const std::function<void(DescriptorImage&)>& change) {
   return make_layout(*descriptor);
 }
 
+#define STACKTIDE_ONE(type) +1
+constexpr std::uint32_t kTypes = 0 STACKTIDE_TYPES(STACKTIDE_ONE);
+#undef STACKTIDE_ONE
+
 }  // namespace
 
 TEST_CASE("a valid descriptor is read in full") {
@@ -67,7 +71,7 @@ TEST_CASE("a valid descriptor is read in full") {
   REQUIRE(result);
   CHECK(result->address == 0x10000);
   CHECK(result->abi_major == 1);
-  CHECK(result->types.size() == 8);
+  CHECK(result->types.size() == kTypes);
   CHECK(result->constants.at("stack_guard") == 928);
   CHECK(result->constants.at("guard_preempt") == -1314);
   CHECK(result->enums.at("status").at(4) == "waiting");
@@ -181,7 +185,8 @@ TEST_CASE("types have a size, and no two one name") {
 }
 
 TEST_CASE("fields lie inside their type, are as wide as their kind, and no two have one name") {
-  check_bad(error_after([](auto& image) { image.fields[0].type = 8; }), "field stack_lo belongs to type 8 of 8");
+  check_bad(error_after([](auto& image) { image.fields[0].type = kTypes; }),
+            "field stack_lo belongs to type " + std::to_string(kTypes) + " of " + std::to_string(kTypes));
   const auto size = std::to_string(FakeRuntime().size_of("slab"));
   check_bad(error_after([](auto& image) { image.field("slab", "used").offset = 0xfffffffc; }),
             "field slab.used at 4294967292, 8 bytes, in a type of " + size);
@@ -208,7 +213,8 @@ TEST_CASE("enumerators, constants, contracts and roots are unambiguous") {
 }
 
 TEST_CASE("roots are of a known type, and their elements do not overlap") {
-  check_bad(error_after([](auto& image) { image.root("ms").type = 100; }), "root ms is of type 100 of 8");
+  check_bad(error_after([](auto& image) { image.root("ms").type = 100; }),
+            "root ms is of type 100 of " + std::to_string(kTypes));
   const auto size = std::to_string(FakeRuntime().size_of("m"));
   check_bad(error_after([](auto& image) { image.root("ms").stride = 4; }),
             "root ms has a stride of 4, its type " + size + " bytes");
@@ -228,6 +234,10 @@ TEST_CASE("a contract or root that is not exported turns off its feature") {
   CHECK_FALSE(without_contract.segments);
   CHECK(without_contract.disabled ==
         std::vector<std::string>{"contract segments is not exported: older stack segments are off"});
+  // The boundaries need no contract.
+  const auto without_splits = layout_after([](auto& image) { image.remove_field("hot_split", "count"); });
+  CHECK_FALSE(without_splits.hot_splits);
+  CHECK(without_splits.disabled.front() == "hot_split.count is not exported: the list of boundaries is off");
   const auto without_root = layout_after([](auto& image) { image.root("ps").name = image.name("other"); });
   CHECK_FALSE(without_root.scheduler_on);
   CHECK(

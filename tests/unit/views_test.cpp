@@ -183,14 +183,18 @@ TEST_CASE("a stack is drawn to scale, with its marks, what comes next and its fr
 TEST_CASE("a chain of segments is a table, and a goroutine without a stack says so") {
   auto snapshot = snapshot_of({parked(7)});
   auto& g = snapshot.goroutines[0];
-  g.stack.segments.push_back({0x10000, 0x12000, 0x11000, 0x401234});
+  g.stack.segments.push_back({0x10000, 0x12000, 0x11000, 0x401234, "deep", "/x/deep.cpp", 20});
+  HotSplit split;
+  split.pc = 0x401234;
+  split.count = 5;
+  snapshot.hot_splits = {split, split};
   const auto text = stack_text({snapshot, g, {{}, true, ""}, report_stack(g, snapshot), false}, {});
   CHECK(text.find("lo, canary OVERWRITTEN\n") != std::string::npos);
   CHECK(text.find("high-water, ") == std::string::npos);
   CHECK(
-      text.ends_with("segment  lo              hi              size  used  sp\n"
+      text.ends_with("segment  lo              hi              size  used  sp              links  left for\n"
                      "current  0x7f0000007000  0x7f0000007800  2048   312  0x7f00000076c8\n"
-                     "      1  0x10000         0x12000         8192  4096  0x11000\n"));
+                     "      1  0x10000         0x12000         8192  4096  0x11000            10  deep (deep.cpp:20)\n"));
   g.stack = {};
   CHECK(stack_text({snapshot, g, {}, report_stack(g, snapshot), {}}, {}) ==
         "goroutine 7 [chan receive]: parked at park.cpp:21\n  no stack\n");
@@ -266,6 +270,28 @@ TEST_CASE("history is a table of events and a line of totals") {
         "    time  goroutine  kind     old   new  used  adjusted   took  function\n"
         "1.000000          8  shrink  4096  2048   512         3  80 ns\n"
         "0 grows, 1 shrink, 0 links, 0 releases; 10 lost\n");
+}
+
+TEST_CASE("splits are a table, hottest first, with what found no place in it") {
+  auto snapshot = snapshot_of({});
+  HotSplit hot;
+  hot.pc = 0x401000;
+  hot.caller = 0x402000;
+  hot.count = 1'000'000;
+  hot.allocated = 1;
+  hot.bytes = 624;
+  hot.function = "callee";
+  hot.file = "/x/hot_split.cpp";
+  hot.line = 29;
+  HotSplit rest;
+  rest.count = 7;
+  snapshot.hot_splits = {hot, rest};
+  CHECK(splits_text({snapshot, 2}, {}) ==
+        "    links  allocated  bytes  function                                 called from\n"
+        "1,000,000          1    624  callee (hot_split.cpp:29)                0x402000\n"
+        "        7          0      0  boundaries without a place in the table\n"
+        "1,000,007 links in 2 places, 1 segment allocated\n");
+  CHECK(splits_text({snapshot, 1}, {}).find("\n1 more: --all\n") != std::string::npos);
 }
 
 TEST_CASE("runtime names the descriptor, what is off, and the damage") {

@@ -166,6 +166,38 @@ TEST_CASE("events of all rings come by time, and overwritten ones are counted") 
   CHECK(snapshot.event_counts.skipped == 3);
 }
 
+TEST_CASE("boundaries come by their links; free records of the table are left out") {
+  FakeRuntime runtime;
+  FakeTarget target;
+  constexpr Address kTable = 0x900000;
+  auto& root = runtime.image.root("hot_splits");
+  root.address = kTable;
+  root.count = 4;
+  runtime.put(target.memory_, "hot_split", kTable,
+              {{"pc", 0x401000}, {"caller", 0x402000}, {"count", 3}, {"allocated", 1}, {"bytes", 600}});
+  runtime.put(target.memory_, "hot_split", kTable + root.stride, {});
+  runtime.put(target.memory_, "hot_split", kTable + 2 * root.stride, {{"pc", 0x403000}, {"count", 9}});
+  SUBCASE("with the one for all that found no place") {
+    runtime.put(target.memory_, "hot_split", kTable + 3 * root.stride, {{"count", 5}});
+    const auto snapshot = walk_it(runtime, target);
+    REQUIRE(snapshot.hot_splits.size() == 3);
+    CHECK(snapshot.hot_splits[0].pc == 0x403000);
+    CHECK(snapshot.hot_splits[1].pc == 0);
+    CHECK(snapshot.hot_splits[1].count == 5);
+    CHECK(snapshot.hot_splits[2].caller == 0x402000);
+    CHECK(snapshot.hot_splits[2].allocated == 1);
+    CHECK(snapshot.hot_splits[2].bytes == 600);
+    CHECK(snapshot.damage.empty());
+  }
+  SUBCASE("and absent ones are counted") {
+    const auto snapshot = walk_it(runtime, target);
+    CHECK(snapshot.hot_splits.size() == 2);
+    CHECK(snapshot.hot_split_counts.skipped == 1);
+    REQUIRE(snapshot.damage.size() == 1);
+    CHECK(snapshot.damage[0].starts_with("1 of 4 boundaries could not be read"));
+  }
+}
+
 TEST_CASE("a ring whose capacity is not believable is left out") {
   FakeRuntime runtime;
   runtime.rings = {FakeRing{3, 5, {}}, FakeRing{std::uint64_t{1} << 25, 5, {}}, FakeRing{0, 5, {}}};

@@ -68,6 +68,7 @@ Result<CommandResult> run_scheduler(const CommandContext& context) {
 
 Result<CommandResult> run_history(const CommandContext& context) {
   const auto& arguments = context.arguments;
+  if (arguments.has("--splits")) return run_splits(context);
   const auto limit = STACKTIDE_TRY(arguments.number("--limit"));
   const auto format = arguments.value("--json");
   if (!format.empty() && format != "lines")

@@ -14,6 +14,7 @@
 
 #include "analyze/event_text.h"
 #include "analyze/frames.h"
+#include "analyze/segments.h"
 #include "base/printable.h"
 #include "command/session_access.h"
 #include "producers/find.h"
@@ -112,7 +113,8 @@ struct Session::State {
     for (const auto& g : snapshot.goroutines) {
       for (const auto& segment : g.stack.segments) {
         if (segment.hi <= segment.lo) continue;
-        const auto from = !g.registers_live && segment.sp >= segment.lo && segment.sp <= segment.hi ? segment.sp : segment.lo;
+        const auto from =
+            !g.registers_live && segment.sp >= segment.lo && segment.sp <= segment.hi ? segment.sp : segment.lo;
         ranges.push_back({from, segment.hi - from});
       }
     }
@@ -231,6 +233,7 @@ Backtrace Session::backtrace(const Goroutine& goroutine) {
       result.frames.push_back(std::move(level));
     }
   }
+  place_in_segments(result.frames, goroutine.stack);
   result.complete = walk.complete;
   result.stop_reason = std::move(walk.stop_reason);
   return result;
@@ -254,6 +257,13 @@ void Session::locate(Goroutine& goroutine) {
       goroutine.created_file = creator->file;
       goroutine.created_line = creator->line;
     }
+  }
+  for (auto& segment : goroutine.stack.segments) {
+    if (segment.pc == 0) continue;
+    const auto& function = state_->symbolize(segment.pc, false).back();
+    segment.function = function.function;
+    segment.file = function.file;
+    segment.line = function.line;
   }
   if (goroutine.stack.pinned_pc != 0)
     goroutine.stack.pinned_by = state_->symbolize(goroutine.stack.pinned_pc, false).back().function;

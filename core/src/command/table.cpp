@@ -30,7 +30,8 @@ constexpr std::array kBacktraceOptions = {
     kJson,
 };
 constexpr std::array kHistoryOptions = {
-    OptionInfo{"--limit", Takes::value, "N", "the N latest events; 0: all"},
+    OptionInfo{"--limit", Takes::value, "N", "the N latest events, or the N hottest splits; 0: all"},
+    OptionInfo{"--splits", Takes::nothing, "", "the calls that led from one segment to another, most frequent first"},
     kAll,
     kJsonLines,
 };
@@ -73,7 +74,9 @@ constexpr std::array kCommands = {
                  run_scheduler},
     CommandEntry{{"history", "[ID]", "how stacks grew and shrank, from the events that the runtime keeps in memory",
                   "Times are seconds since the runtime started. lost: events that later ones have overwritten.\n"
+                  "Splits are counted by function and caller, over all goroutines and from the start.\n"
                   "$ history\n"
+                  "$ history --splits\n"
                   "$ history 7 --limit 20"},
                  kHistoryOptions,
                  1,

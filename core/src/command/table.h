@@ -33,6 +33,7 @@ Result<CommandResult> run_backtrace(const CommandContext& context);
 Result<CommandResult> run_stack(const CommandContext& context);
 Result<CommandResult> run_scheduler(const CommandContext& context);
 Result<CommandResult> run_history(const CommandContext& context);
+Result<CommandResult> run_splits(const CommandContext& context);  // history --splits
 Result<CommandResult> run_runtime(const CommandContext& context);
 
 // ---- What the handlers share ----

@@ -66,6 +66,23 @@ struct NeededRoot {
   const char* type;
 };
 
+// Is there all that a feature cannot do without? Says what is not.
+bool exported(const Descriptor& descriptor, const char* loss, std::initializer_list<NeededField> fields,
+              std::initializer_list<NeededRoot> roots, std::vector<std::string>& disabled) {
+  for (const auto& [name, field] : fields) {
+    if (field) continue;
+    disabled.push_back(fmt::format("{} is not exported: {} off", name, loss));
+    return false;
+  }
+  for (const auto& [name, type] : roots) {
+    const auto* root = descriptor.root(name);
+    if (root != nullptr && root->type != STACKTIDE_NO_TYPE && descriptor.types[root->type].name == type) continue;
+    disabled.push_back(fmt::format("root {} of type {} is not exported: {} off", name, type, loss));
+    return false;
+  }
+  return true;
+}
+
 // Decides one feature and says why it is off.
 bool feature(const Descriptor& descriptor, const char* contract, std::uint32_t known, const char* loss,
              std::initializer_list<NeededField> fields, std::initializer_list<NeededRoot> roots,
@@ -80,18 +97,7 @@ bool feature(const Descriptor& descriptor, const char* contract, std::uint32_t k
         fmt::format("contract {} is version {}, this stacktide knows {}: {} off", contract, found->second, known, loss));
     return false;
   }
-  for (const auto& [name, field] : fields) {
-    if (field) continue;
-    disabled.push_back(fmt::format("{} is not exported: {} off", name, loss));
-    return false;
-  }
-  for (const auto& [name, type] : roots) {
-    const auto* root = descriptor.root(name);
-    if (root != nullptr && root->type != STACKTIDE_NO_TYPE && descriptor.types[root->type].name == type) continue;
-    disabled.push_back(fmt::format("root {} of type {} is not exported: {} off", name, type, loss));
-    return false;
-  }
-  return true;
+  return exported(descriptor, loss, fields, roots, disabled);
 }
 
 std::uint32_t known_version(std::string_view contract) {
@@ -140,6 +146,9 @@ Layout make_layout(const Descriptor& descriptor) {
               STACKTIDE_NEED(event, old_size), STACKTIDE_NEED(event, new_size), STACKTIDE_NEED(event_ring, records),
               STACKTIDE_NEED(event_ring, capacity), STACKTIDE_NEED(event_ring, count)},
              {{"event_rings", "event_ring"}});
+  layout.hot_splits =
+      exported(descriptor, "the list of boundaries is", {STACKTIDE_NEED(hot_split, pc), STACKTIDE_NEED(hot_split, count)},
+               {{"hot_splits", "hot_split"}}, layout.disabled);
 #undef STACKTIDE_NEED
   for (auto& line : resolver.missing_lines()) layout.disabled.push_back(std::move(line));
   return layout;

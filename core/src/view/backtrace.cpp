@@ -16,7 +16,19 @@ std::string function_of(const Frame& frame, bool with_args) {
   return text;
 }
 
+// The line between frames of two segments.
+std::string boundary(const Stack& stack, std::size_t older, bool exact) {
+  if (!exact) return "--- older segment";
+  const auto& segment = stack.segments[older];
+  return fmt::format("--- segment {}: {} - {}, {}, {} used", older, hex(segment.lo), hex(segment.hi),
+                     plural(segment.size(), "byte"), segment.used());
+}
+
 }  // namespace
+
+bool begins_segment(const std::vector<Frame>& frames, std::size_t level) {
+  return level != 0 && frames[level].segment.value_or(0) != 0 && frames[level].segment != frames[level - 1].segment;
+}
 
 std::string goroutine_header(const Goroutine& goroutine) {
   auto text = fmt::format("goroutine {} [{}", goroutine.id, state_of(goroutine));
@@ -45,6 +57,7 @@ std::string backtrace_text(const BacktraceModel& model, const Style& style) {
     const auto& frame = frames[i];
     auto where = "in " + function_of(frame, with_args);
     if (!frame.file.empty()) where += fmt::format(" at {}:{}", frame.file, frame.line);
+    if (begins_segment(frames, i)) table.row({"", "", "", "", boundary(first.stack, *frame.segment, with_args)});
     // An inlined level shares its stack frame with the function below it.
     table.row({fmt::format("#{}", i), hex(frame.pc), with_args ? (frame.cfa == 0 ? "?" : hex(frame.cfa)) : "",
                frame.inlined    ? "inlined"

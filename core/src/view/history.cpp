@@ -1,4 +1,5 @@
-// history: stack events from the target's rings, oldest first, and their totals.
+// history: stack events from the target's rings, oldest first, and their totals; the boundaries that were crossed most
+// often.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,6 +50,30 @@ std::string history_text(const HistoryModel& model, const Style& style) {
   }
   if (!model.events.empty()) out += table.render(style);
   return out + totals(model);
+}
+
+std::string splits_text(const SplitsModel& model, const Style& style) {
+  const auto& splits = model.snapshot.hot_splits;
+  Table table;
+  for (const auto* header : {"links", "allocated", "bytes"}) table.column(header, Align::right);
+  table.column("function", Align::left);
+  table.column("called from", Align::left);
+  table.shrink(3);
+  for (const auto& split : std::span(splits).first(std::min(model.shown, splits.size()))) {
+    table.row({grouped(split.count), grouped(split.allocated), fmt::format("{}", split.bytes),
+               split.pc == 0 ? "boundaries without a place in the table"
+                             : place_of(short_name(split.function), split.file, split.line, split.pc),
+               split.caller == 0
+                   ? ""
+                   : place_of(short_name(split.caller_function), split.caller_file, split.caller_line, split.caller)});
+  }
+  auto out = splits.empty() ? "" : table.render(style);
+  if (model.shown < splits.size()) out += fmt::format("{} more: --all\n", grouped(splits.size() - model.shown));
+  std::uint64_t links = 0;
+  std::uint64_t allocated = 0;
+  for (const auto& split : splits) links += split.count, allocated += split.allocated;
+  return out + fmt::format("{} in {}, {} allocated\n", plural(links, "link"), plural(splits.size(), "place"),
+                           plural(allocated, "segment"));
 }
 
 }  // namespace stacktide

@@ -28,7 +28,10 @@ Json segments_json(const Stack& stack) {
                     {"sp", address_or_null(segment.sp)},
                     {"pc", address_or_null(segment.pc)},
                     {"size", segment.size()},
-                    {"used", segment.used()}});
+                    {"used", segment.used()},
+                    {"function", segment.function},
+                    {"file", segment.file},
+                    {"line", segment.line}});
   }
   return list;
 }
@@ -96,6 +99,7 @@ Json to_json(const Backtrace& backtrace) {
                       {"sp", hex(frame.sp)},
                       {"cfa", hex(frame.cfa)},
                       {"size", frame.size},
+                      {"segment", value_or_null(frame.segment)},
                       {"inlined", frame.inlined},
                       {"exact_pc", frame.exact_pc},
                       {"runtime", frame.runtime},
@@ -170,6 +174,20 @@ Json to_json(const StackEvent& event) {
           {"function", event.function},
           {"file", event.file},
           {"line", event.line}};
+}
+
+Json to_json(const HotSplit& split) {
+  return {{"pc", address_or_null(split.pc)},
+          {"caller", address_or_null(split.caller)},
+          {"count", split.count},
+          {"allocated", split.allocated},
+          {"bytes", split.bytes},
+          {"function", split.function},
+          {"file", split.file},
+          {"line", split.line},
+          {"caller_function", split.caller_function},
+          {"caller_file", split.caller_file},
+          {"caller_line", split.caller_line}};
 }
 
 Json to_json(const Runtime& runtime) {

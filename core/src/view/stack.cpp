@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "analyze/event_text.h"
 #include "analyze/frames.h"
 #include "view/views.h"
 
@@ -99,18 +100,29 @@ std::string guard_line(const StackModel& model) {
   return text;
 }
 
-std::string segments_text(const Stack& stack, const Style& style) {
+// Links that the function which needed more has caused, wherever it was called.
+std::uint64_t links_of(const Snapshot& snapshot, Address pc) {
+  std::uint64_t links = 0;
+  for (const auto& split : snapshot.hot_splits) links += split.pc == pc ? split.count : 0;
+  return links;
+}
+
+std::string segments_text(const StackModel& model, const Style& style) {
+  const auto& stack = model.goroutine.stack;
   Table table;
   table.column("segment", Align::right);
   table.column("lo", Align::left);
   table.column("hi", Align::left);
   for (const auto* header : {"size", "used"}) table.column(header, Align::right);
   table.column("sp", Align::left);
+  table.column("links", Align::right);
+  table.column("left for", Align::left);
   for (std::size_t i = 0; i < stack.segments.size(); ++i) {
     const auto& segment = stack.segments[i];
     table.row({i == 0 ? "current" : fmt::format("{}", i), hex(segment.lo), hex(segment.hi),
-               fmt::format("{}", segment.size()), fmt::format("{}", segment.used()),
-               segment.sp == 0 ? "?" : hex(segment.sp)});
+               fmt::format("{}", segment.size()), fmt::format("{}", segment.used()), segment.sp == 0 ? "?" : hex(segment.sp),
+               segment.pc == 0 ? "" : grouped(links_of(model.snapshot, segment.pc)),
+               segment.pc == 0 ? "" : place_of(short_name(segment.function), segment.file, segment.line, segment.pc)});
   }
   return table.render(style);
 }
@@ -126,6 +138,7 @@ std::string frames_text(const StackModel& model, const Style& style) {
     const auto& frame = frames[i];
     auto where = frame.function.empty() ? "?? in " + std::string(base_name(frame.module)) : short_name(frame.function);
     if (!frame.file.empty()) where += " at " + file_line(frame.file, frame.line);
+    if (begins_segment(frames, i)) table.row({"", "", "", fmt::format("--- segment {}", *frame.segment)});
     table.row({fmt::format("#{}", i),
                frame.inlined    ? "inlined"
                : frame.cfa == 0 ? "?"
@@ -173,7 +186,7 @@ std::string stack_text(const StackModel& model, const Style& style) {
                                      g.created_file.empty() ? "" : " at " + file_line(g.created_file, g.created_line))});
   }
   out += facts.render(style);
-  if (stack.segments.size() > 1) out += segments_text(stack, style);
+  if (stack.segments.size() > 1) out += segments_text(model, style);
   return out + frames_text(model, style);
 }
 

@@ -35,6 +35,9 @@ struct GroupModel {
 };
 std::string group_text(const GroupModel& model, const Style& style);
 
+// Does this level lie on an older segment than the one before?
+bool begins_segment(const std::vector<Frame>& frames, std::size_t level);
+
 // One stack; of several goroutines, when `members` has more than one.
 struct BacktraceModel {
   std::vector<Goroutine*> members;
@@ -60,6 +63,12 @@ struct HistoryModel {
   std::optional<std::uint64_t> goroutine;  // only its events
   std::size_t hidden = 0;                  // older ones left out by a limit
 };
+struct SplitsModel {
+  const Snapshot& snapshot;
+  std::size_t shown = 0;  // of snapshot.hot_splits
+};
+std::string splits_text(const SplitsModel& model, const Style& style);
+
 std::string history_text(const HistoryModel& model, const Style& style);
 
 std::string runtime_text(const Snapshot& snapshot, const Style& style);

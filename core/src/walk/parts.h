@@ -39,6 +39,7 @@ void walk_goroutines(WalkContext& context);
 // Ps, queues and the scheduler record, after goroutines (whose ids stand in the queues).
 void walk_scheduler(WalkContext& context);
 void walk_events(WalkContext& context);
+void walk_hot_splits(WalkContext& context);
 StackEvent to_event(const Layout& layout, const EnumTexts* kinds, const Record& record);
 
 }  // namespace stacktide

@@ -74,6 +74,7 @@ Snapshot walk(Target& target, const Descriptor& descriptor, const Layout& layout
   if (layout.goroutines) walk_goroutines(context);
   if (layout.scheduler_on) walk_scheduler(context);
   if (layout.events) walk_events(context);
+  if (layout.hot_splits) walk_hot_splits(context);
   if (snapshot.damage.size() > kMaxDamageLines) {
     const auto more = snapshot.damage.size() - kMaxDamageLines;
     snapshot.damage.resize(kMaxDamageLines);

@@ -24,6 +24,7 @@ inline constexpr std::uint64_t kMaxSlabs = 1U << 20;
 inline constexpr std::uint64_t kMaxMachines = 1U << 16;  // Ms, and Ps
 inline constexpr std::uint64_t kMaxRings = 1U << 16;
 inline constexpr std::uint64_t kMaxRingCapacity = 1U << 24;
+inline constexpr std::uint64_t kMaxHotSplits = 1U << 20;
 inline constexpr std::uint64_t kMaxEvents = 16U << 20;  // over all rings
 inline constexpr std::size_t kMaxDamage = 16;           // per goroutine, M, P or queue
 

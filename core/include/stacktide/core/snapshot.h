@@ -1,7 +1,7 @@
 // The snapshot: what was found in the target, as plain values.
 //
-// Concept. The walker fills it once; analysis, views and front ends read nothing else. It holds no reference to the target and
-// outlives the stop. Field names are those of runtime/abi/stacktide/abi.h, of JSON and of Python.
+// Concept. The walker fills it once; analysis, views and front ends read nothing else. It holds no reference to the target
+// and outlives the stop. Field names are those of runtime/abi/stacktide/abi.h, of JSON and of Python.
 //
 // Invariants. A thing that could not be read stays in its list, with its damage. Every list says how many entries there
 // were, were read, and were skipped. Sizes are bytes, times nanoseconds of the target's CLOCK_MONOTONIC.
@@ -33,21 +33,24 @@ const char* guard_state_name(GuardState state);
 struct Segment {
   Address lo = 0;
   Address hi = 0;
-  Address sp = 0;  // where the goroutine is, or left it
-  Address pc = 0;  // older segments: return address in the function that needed more
+  Address sp = 0;        // where the goroutine is, or left it
+  Address pc = 0;        // older segments: return address in the function that needed more
+  std::string function{};  // of pc, and where; filled by locate()
+  std::string file{};
+  std::uint32_t line = 0;
   std::uint64_t size() const { return hi - lo; }
   std::uint64_t used() const { return sp >= lo && sp <= hi ? hi - sp : 0; }
 };
 
 struct Stack {
-  Address lo = 0;     // of the current segment
+  Address lo = 0;  // of the current segment
   Address hi = 0;
-  Address guard = 0;  // the true guard: lo + StackGuard
+  Address guard = 0;       // the true guard: lo + StackGuard
   Address guard_slot = 0;  // what stackguard0 holds
   GuardState guard_state = GuardState::none;
-  Address sp = 0;  // 0: unknown
-  std::uint64_t size = 0;  // over all segments
-  std::uint64_t used = 0;  // over all segments
+  Address sp = 0;             // 0: unknown
+  std::uint64_t size = 0;     // over all segments
+  std::uint64_t used = 0;     // over all segments
   std::int64_t headroom = 0;  // sp - guard in the current segment; negative: below the guard
   std::uint64_t high_water = 0;
   std::vector<Segment> segments;
@@ -57,20 +60,21 @@ struct Stack {
   Address moving_to = 0;
 };
 
-// One level of a backtrace. Inlined functions are levels of their own, as in GDB and LLDB, innermost first; they share pc and cfa
-// with the function that they were inlined into.
+// One level of a backtrace. Inlined functions are levels of their own, as in GDB and LLDB, innermost first; they share pc
+// and cfa with the function that they were inlined into.
 struct Frame {
   Address pc = 0;
   Address sp = 0;
   Address cfa = 0;
-  std::uint64_t size = 0;  // cfa - sp
+  std::uint64_t size = 0;              // cfa - sp
+  std::optional<std::size_t> segment;  // of the goroutine's stack, by index; nothing: on its thread's stack
   bool inlined = false;
-  bool exact_pc = false;   // pc is not a return address
-  bool runtime = false;    // belongs to the runtime, not to the user
-  std::string function;    // demangled; "" unknown
-  std::string symbol;      // linkage name
+  bool exact_pc = false;     // pc is not a return address
+  bool runtime = false;      // belongs to the runtime, not to the user
+  std::string function;      // demangled; "" unknown
+  std::string symbol;        // linkage name
   std::uint64_t offset = 0;  // pc - start of function
-  std::string args;        // "n=3, name=..." as far as known
+  std::string args;          // "n=3, name=..." as far as known
   std::string file;
   std::uint32_t line = 0;
   std::string module;
@@ -78,28 +82,28 @@ struct Frame {
 
 struct Backtrace {
   std::vector<Frame> frames;
-  bool complete = false;   // reached the entry of the goroutine
-  std::string stop_reason; // why it ended, for people
+  bool complete = false;    // reached the entry of the goroutine
+  std::string stop_reason;  // why it ended, for people
 };
 
 struct Goroutine {
   std::uint64_t id = 0;
   Address address = 0;  // of the record
   std::string label;
-  std::string status;       // Go's word; the text of the target's enumeration
-  // Of a waiting goroutine, the text of the target's enumeration. Of one in a library call that lasts (status syscall) the function's name; "" in
-  // blocking(), and when it does neither.
+  std::string status;  // Go's word; the text of the target's enumeration
+  // Of a waiting goroutine, the text of the target's enumeration. Of one in a library call that lasts (status syscall) the
+  // function's name; "" in blocking(), and when it does neither.
   std::string wait_reason;
   std::optional<std::int64_t> wait_ns;  // since when it waits, or the call is known to last
-  Address wait_object = 0;  // channel or the like; of a library call the function
+  Address wait_object = 0;              // channel or the like; of a library call the function
   bool system = false;
   std::uint64_t parent = 0;
   Address creation_pc = 0;
   Address entry_pc = 0;
-  std::uint64_t m = 0;   // id of its M, valid when has_m
+  std::uint64_t m = 0;  // id of its M, valid when has_m
   bool has_m = false;
-  std::uint64_t tid = 0; // OS thread that it runs on, 0 when none
-  Registers registers;   // where to start unwinding: saved context, or the thread's registers
+  std::uint64_t tid = 0;        // OS thread that it runs on, 0 when none
+  Registers registers;          // where to start unwinding: saved context, or the thread's registers
   bool registers_live = false;  // they are a thread's
   Stack stack;
   std::uint64_t grows = 0;
@@ -140,7 +144,7 @@ struct Processor {  // a P
   Address address = 0;
   std::string status;
   std::optional<std::uint64_t> m;
-  std::uint64_t run_next = 0;  // goroutine id, 0 none
+  std::uint64_t run_next = 0;            // goroutine id, 0 none
   std::vector<std::uint64_t> run_queue;  // goroutine ids
   std::uint64_t ticks = 0;
   std::vector<Error> damage;
@@ -170,6 +174,22 @@ struct StackEvent {
   std::uint32_t line = 0;
 };
 
+// A boundary that calls crossed from one segment to another, over all goroutines. pc 0: all that found no place in the
+// runtime's table.
+struct HotSplit {
+  Address pc = 0;               // return address in the function that needed more
+  Address caller = 0;           // and in its caller
+  std::uint64_t count = 0;      // links
+  std::uint64_t allocated = 0;  // of these, those that had to allocate a segment
+  std::uint64_t bytes = 0;      // most that the function asked for
+  std::string function;         // of pc; filled by `history --splits`, as all below
+  std::string file;
+  std::uint32_t line = 0;
+  std::string caller_function;
+  std::string caller_file;
+  std::uint32_t caller_line = 0;
+};
+
 struct Runtime {
   std::string version;
   std::string producer;  // where the descriptor came from: "note in /path/park"
@@ -195,9 +215,11 @@ struct Snapshot {
   std::vector<Processor> ps;
   Counts p_counts;
   Scheduler scheduler;
-  std::vector<StackEvent> events;  // by time
-  Counts event_counts;             // skipped: overwritten in a ring
-  std::vector<std::string> damage; // of the target as a whole
+  std::vector<StackEvent> events;    // by time
+  Counts event_counts;               // skipped: overwritten in a ring
+  std::vector<HotSplit> hot_splits;  // most links first
+  Counts hot_split_counts;           // records of the runtime's table that are in use
+  std::vector<std::string> damage;   // of the target as a whole
 
   Goroutine* find(std::uint64_t id);
 };
