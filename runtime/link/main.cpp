@@ -24,6 +24,7 @@ without stacktide; CMake puts stacktide-link before it for targets of stacktide_
   --stacktide-verbose  print the library functions that get a thunk, and the command that is run
   --help               print this text
 
+The linked program is verified: goroutine code that could overrun its stack fails the link, by name.
 Thunks and copies of objects are kept in OUTPUT.stacktide/ beside the program; it may be deleted.
 Exit status: the linker's; 1 if goroutine code cannot be linked, with the reason on standard error.
 )";

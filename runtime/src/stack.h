@@ -42,8 +42,10 @@ inline constexpr std::uint64_t kCanary = static_cast<std::uint64_t>(k_canary);
 
 // Below a small frame that passed its check: a call's return address (8), then the deepest of: __morestack (its caller's return address and 15
 // registers: 128), a runtime call (return address of a tail and 56), a library call (24); a leaf's red zone (128); the canary (8).
-// Three levels of unchecked assembly never nest, so twice the largest is more than enough.
+// Three levels of unchecked assembly never nest, so twice the largest is more than enough. Or, in code that is optimised for size: arguments that
+// it pushes and its check does not count (256 at most, or stacktide-link refuses it), and then a return address and __morestack.
 inline constexpr std::uint64_t kCheckBudget = 8 + 2 * 128 + 128 + 8;
+static_assert(kCheckBudget >= 256 + 8 + 128 + 8);
 static_assert(kStackGuard >= kStackSmall + kCheckBudget, "StackGuard must hold a small frame and the slow path below it");
 // A fresh stack must have room above its guard for the first function.
 static_assert(kStackMin >= kStackGuard + 512);

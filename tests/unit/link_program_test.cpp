@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "calls.h"
+#include "flags.h"
 #include "movable.h"
 #include "object.h"
 #include "unit/link_workshop.h"
+#include "verify.h"
 
 namespace fs = std::filesystem;
 using namespace stacktide::link;
@@ -202,6 +204,7 @@ TEST_CASE("a truncated or flipped object is an error or still consistent, never 
     add_definitions(*object, defined);
     std::vector<Object> objects = {*object};
     if (auto calls = collect_calls(objects, defined)) (void)check_calls(calls->direct);
+    (void)check_flags(*object, true);
     if (!object->sections().empty()) (void)with_code_in(*object, stacktide::link::kMovableSection);
   };
   for (std::size_t size = 0; size < good.size(); size += 13) try_all(good.substr(0, size));
@@ -216,6 +219,28 @@ TEST_CASE("a truncated or flipped object is an error or still consistent, never 
   };
   for (std::size_t at = 0; at < sizeof(header); ++at) flip(at);
   for (std::size_t at = header.e_shoff; at < good.size(); ++at) flip(at);
+}
+
+TEST_CASE("a damaged program fails verification or passes it, and never crashes it") {
+  const Workshop shop;
+  shop.compile("program.cpp",
+               std::string("#include <cstdio>\nint main(int n, char** v) { return n > 1 && std::puts(v[0]); }"), kChecked);
+  REQUIRE(shop.link("program.o libruntime.a -o program").status == 0);
+  const std::string good = shop.read("program");
+  const Expected expected{{{"main", "program.o"}}, {"__morestack"}, {}};
+  const auto verified = [&](const std::string& bytes) {
+    std::ofstream(shop.at("damaged"), std::ios::binary) << bytes;
+    return verify(shop.at("damaged"), expected, [](std::string_view) { return std::string(); });
+  };
+  CHECK(verified(good));
+  for (std::size_t size = 0; size < good.size(); size += 211) (void)verified(good.substr(0, size));
+  Elf64_Ehdr header;
+  std::memcpy(&header, good.data(), sizeof(header));
+  for (std::size_t at = header.e_shoff; at < good.size(); at += 3) {
+    std::string bad = good;
+    bad[at] = '\xff';
+    (void)verified(bad);
+  }
 }
 
 TEST_CASE("damaged archives are errors") {
