@@ -20,6 +20,11 @@ constinit std::terminate_handler previous_terminate = nullptr;
 // A deadlock shows so many goroutines; STACKTIDE_TRACEBACK=all lifts the limit.
 constexpr std::uint64_t kMaxGoroutines = 1000;
 
+bool on_signal_stack() {
+  stack_t now{};
+  return sigaltstack(nullptr, &now) == 0 && (now.ss_flags & SS_ONSTACK) != 0;
+}
+
 // The current goroutine, the others when asked for, and the end.
 [[noreturn]] void trace_and_end() {
   if (traceback_level() != TracebackLevel::none) trace_current();
@@ -95,9 +100,14 @@ void fatal_not_parkable(const char* what) {
     end_report();
   }
   const Goroutine* g = current_goroutine();
-  const bool blocking = g != nullptr && g->status.load(std::memory_order_relaxed) == status_syscall;
-  say("fatal error: %s in %s, which runs on the thread's system stack and cannot park\n", what,
-      blocking ? "the function given to blocking()" : "a callback from library code");
+  if (on_signal_stack()) {
+    say("fatal error: %s in a signal handler, which cannot park\n", what);
+  } else {
+    const bool blocking =
+        g != nullptr && g->status.load(std::memory_order_relaxed) == status_syscall && g->wait_object == nullptr;
+    say("fatal error: %s in %s, which runs on the thread's system stack and cannot park\n", what,
+        blocking ? "the function given to blocking()" : "a callback from library code");
+  }
   trace_and_end();
 }
 

@@ -17,7 +17,7 @@ struct Goroutine;
 [[noreturn]] void fatal_stack_limit(Goroutine& g, std::uint64_t limit);
 // From now on an uncaught exception in a goroutine says so: its type, what(), the goroutine's traceback. Once, at start.
 void speak_when_terminated();
-// Library code called back into the program, which then tried to park.
+// Library code called back into the program, or a signal did, which then tried to park.
 [[noreturn]] void fatal_not_parkable(const char* what);
 
 }  // namespace stacktide::runtime

@@ -51,8 +51,7 @@ TEST_CASE("a fatal error is one line, the goroutine's header and its frames, and
       {"send_on_closed", "panic: send on closed channel", "goroutine 1 [running]:", "send_on_closed"},
       {"close_closed", "panic: close of closed channel", "goroutine 1 [running]:", "close_closed"},
       {"close_nil", "panic: close of nil channel", "goroutine 1 [running]:", "close_nil"},
-      {"negative_wait_group", "panic: sync: negative WaitGroup counter",
-       "goroutine 1 [running]:", "negative_wait_group"},
+      {"negative_wait_group", "panic: sync: negative WaitGroup counter", "goroutine 1 [running]:", "negative_wait_group"},
       {"park_in_callback",
        "fatal error: yield() in a callback from library code, which runs on the thread's system stack and cannot park",
        "goroutine 1 [running]:", "park_in_callback"},
@@ -60,6 +59,8 @@ TEST_CASE("a fatal error is one line, the goroutine's header and its frames, and
        "fatal error: channel::recv() in the function given to blocking(), which runs on the thread's system stack and "
        "cannot park",
        "goroutine 1 [syscall]:", "park_in_blocking"},
+      {"park_in_handler", "fatal error: yield() in a signal handler, which cannot park",
+       "goroutine 1 [running]:", "park_in_handler"},
       {"uncaught", "fatal error: uncaught exception of type std::runtime_error: nobody catches this",
        "goroutine 1 [running]:", "uncaught"},
   };

@@ -93,6 +93,12 @@ void park_in_blocking() {
   stacktide::blocking([] { channel<int>::make().recv(); });
 }
 
+void park_in_handler() {
+  signal(SIGUSR1, [](int) { stacktide::yield(); });
+  raise(SIGUSR1);
+  asm volatile("");  // no tail call: this function stays in the traceback
+}
+
 void run_inside() {
   stacktide::run([] {});
 }
@@ -110,6 +116,7 @@ constexpr rt::Test kTests[] = {{"deadlock", deadlock},
                                {"stack_limit", stack_limit},
                                {"park_in_callback", park_in_callback},
                                {"park_in_blocking", park_in_blocking},
+                               {"park_in_handler", park_in_handler},
                                {"run_inside", run_inside},
                                {"uncaught", uncaught}};
 
