@@ -102,6 +102,7 @@ foreach(level O1 O2 O3 Os)
 endforeach()
 if(STACKTIDE_MATRIX)
   # The proof that this can fail: some functions are wrong, or the program is ended because one wrote to a stack that was left.
+  # (stacktide-link refuses -fivopts where debug information tells it of the options; these parts have none.)
   stacktide_loops_program(rt_loops_ivopts O1 -fivopts)
   add_test(NAME runtime/rt_loops_ivopts_O1 COMMAND sh -c "$<TARGET_FILE:rt_loops_ivopts_O1>; echo \"exit $?\"")
   set_tests_properties(runtime/rt_loops_ivopts_O1 PROPERTIES LABELS matrix TIMEOUT 300 ENVIRONMENT "STACKTIDE_STRESS=move"
