@@ -1,0 +1,93 @@
+// What goroutines wait for, in Go's words; and those that were asked to yield in a failed stack check, unwound from there by
+// core, GDB and LLDB.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "support/gdb.h"
+#include "support/lldb.h"
+#include "support/process.h"
+#include "support/stepper.h"
+
+using namespace stacktide::test;
+using nlohmann::json;
+
+namespace {
+
+json cli(std::vector<std::string> arguments, const std::vector<std::string>& target) {
+  arguments.insert(arguments.begin(), cli_program());
+  arguments.insert(arguments.end(), target.begin(), target.end());
+  arguments.push_back("--json");
+  const auto output = run(arguments);
+  INFO(output.err);
+  REQUIRE(output.exit_code == 0);
+  return json::parse(output.out);
+}
+
+void check_reasons(const std::vector<std::string>& target) {
+  const std::map<std::string, std::string> expected = {
+      {"selector", "select"},  {"no_cases", "select (no cases)"}, {"locker", "sync.Mutex.Lock"},
+      {"sender", "chan send"}, {"waiter", "sync.WaitGroup.Wait"}, {"sleeper", "sleep"}};
+  std::map<std::string, std::string> found;
+  for (const json list = cli({"list"}, target); const auto& g : list.at("goroutines")) {
+    if (g.at("status") == "waiting") found[g.at("entry").get<std::string>()] = g.at("wait_reason").get<std::string>();
+  }
+  CHECK(json(found) == json(expected));
+}
+
+// Ids of the spinners that were asked to yield: with one P, all but the one that runs, or is about to.
+std::vector<int> check_preempted(const std::vector<std::string>& target) {
+  std::vector<int> ids;
+  for (const json all = cli({"bt", "all"}, target); const auto& g : all.at("goroutines")) {
+    if (g.at("status") != "runnable") continue;
+    CAPTURE(g.dump());
+    const auto& frames = g.at("frames");
+    std::string names;
+    for (const auto& frame : frames) {
+      const bool shown =
+          !frame.at("inlined").get<bool>() && frame.at("function").get<std::string>().find("::") == std::string::npos;
+      if (shown) names += frame.at("function").get<std::string>() + " ";
+    }
+    CHECK(g.at("complete") == true);
+    CHECK(names == "__morestack step spinner stacktide_goroutine_start ");
+    // The registers that __morestack pushed lie below its frame's end.
+    CHECK(frames.at(0).at("size").get<int>() >= 15 * 8);
+    CHECK(g.at("function") == "step");
+    ids.push_back(g.at("id").get<int>());
+  }
+  CHECK(ids.size() >= 2);
+  return ids;
+}
+
+void check(const std::string& program) {
+  auto child = Child::start({program}, {.env = {"STACKTIDE_MAXPROCS=1"}, .folder = {}, .core = true});
+  child.wait_for_line("ready");
+  reading_thread(child.pid());
+  const std::vector<std::string> live = {"--pid", std::to_string(child.pid())};
+  check_reasons(live);
+  check_preempted(live);
+  const auto path = make_core(child);
+  const std::vector<std::string> core = {"--core", path};
+  check_reasons(core);
+  const auto ids = check_preempted(core);
+  REQUIRE(!ids.empty());
+  const auto bt = fmt::format("goroutine {} bt", ids.front());
+  const GdbSession gdb({bt}, {.arguments = {program, path}});
+  CAPTURE(gdb.at(0));
+  CHECK(innermost(gdb.at(0)) == "__morestack");
+  CHECK(outermost(gdb.at(0)) == "stacktide_goroutine_start");
+  CHECK(gdb.at(0).find(" spinner ") != std::string::npos);
+  const auto session = lldb({fmt::format("target create --core {} {}", path, program), bt});
+  CAPTURE(session[1]);
+  for (const char* name : {"__morestack", "step", "spinner", "stacktide_goroutine_start"})
+    CHECK(session[1].find(name) != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("wait reasons, and goroutines that were asked to yield, at -O0") { check(test_program("rt_waits_O0")); }
+
+TEST_CASE("wait reasons, and goroutines that were asked to yield, at -O2") { check(test_program("rt_waits_O2")); }
