@@ -46,15 +46,23 @@ void cancelled(long n) {
   RT_CHECK(quit.waiting() == 0);
 }
 
-// Many timers of all lengths, of which some lose, in no order: each of the others ends its wait, and not before its time.
+// Many timers of all lengths, of which some lose, in no order: each of the others ends its wait, not before its time, and not behind one that is later.
 void all_lengths() {
   constexpr int kGoroutines = 600;
   auto late = std::make_shared<std::atomic<int>>(0);
-  wait_group finished;
-  finished.add(kGoroutines);
+  auto ended = std::make_shared<std::atomic<int>>(0);
+  auto quit = channel<int>::make();
+  wait_group waited_for_nothing;
+  waited_for_nothing.add(kGoroutines / 10);
   std::vector<channel<int>> channels;
   for (int i = 0; i < kGoroutines; ++i) {
     channels.push_back(channel<int>::make());
+    if (i % 10 == 0) {
+      go([=] {
+        RT_CHECK(stacktide::select(after(1h), on_recv(quit)) == 1);
+        waited_for_nothing.done();
+      });
+    }
     go([=, c = channels.back()] {
       const auto patience = std::chrono::microseconds(2000 + i * 7919 % 3001);
       const auto start = Clock::now();
@@ -65,13 +73,15 @@ void all_lengths() {
         RT_CHECK(Clock::now() - start >= patience);
         ++*late;
       }
-      finished.done();
+      ++*ended;
     });
   }
   for (int i = 0; i < kGoroutines; i += 2) channels[static_cast<std::size_t>(i * 7 % kGoroutines)].try_send(1);
   stacktide::sleep_for(1ms);
   for (int i = 0; i < kGoroutines; i += 3) channels[static_cast<std::size_t>(i)].try_send(1);
-  finished.wait();
+  for (const auto start = Clock::now(); *ended != kGoroutines; stacktide::yield()) RT_CHECK(Clock::now() - start < 20s);
+  quit.close();
+  waited_for_nothing.wait();
   // Those whose number is odd and no multiple of 3 or 5 are sent nothing.
   RT_CHECK(*late >= kGoroutines * 4 / 15);
 }
