@@ -17,7 +17,7 @@ endfunction()
 stacktide_tsan_program(rt_race rt_race.cpp)
 set_tests_properties(runtime/rt_race_tsan[MAXPROCS=2] runtime/rt_race_tsan[MAXPROCS=8] PROPERTIES
                      PASS_REGULAR_EXPRESSION "data race.*rt_race.cpp")
-foreach(name rt_channels rt_select rt_sync rt_monitor)
+foreach(name rt_channels rt_select rt_sync rt_model rt_monitor)
   stacktide_tsan_program(${name} ${name}.cpp)
 endforeach()
 target_link_libraries(rt_monitor_tsan PRIVATE rt_monitor_library)
