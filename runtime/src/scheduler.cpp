@@ -301,7 +301,12 @@ Goroutine* current_goroutine() {
 }
 
 Goroutine* parking_goroutine(const char* what) {
-  if (stacktide_thread.calling != 0) [[likely]] return stacktide_thread.goroutine;
+  if (stacktide_thread.calling != 0) [[likely]] {
+    // On the thread's own stack: a signal handler that interrupted a runtime call is on another one.
+    const M& m = *stacktide_thread.m;
+    const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+    if (here - m.stack_lo < m.stack_hi - m.stack_lo || m.stack_hi == 0) [[likely]] return stacktide_thread.goroutine;
+  }
   fatal_not_parkable(what);
 }
 
