@@ -1,5 +1,5 @@
 // At every instruction of every way off a goroutine's stack, core's unwinder (libunwind) leads to the goroutine's entry and
-// finds the callee-saved registers that the goroutine had; in a stripped program, too.
+// finds the callee-saved registers that the goroutine had; in a stripped program, too. GDB's backtraces lead there as well.
 //
 // The program's thread is single-stepped through ways() in rt_step.cpp. What is known of it without unwinding: when ways()
 // calls a function, the registers are ways()'s own, and until that function returns, ways() is one of its callers with just
@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <fstream>
 #include <optional>
 #include <set>
 
@@ -194,6 +196,32 @@ TEST_CASE("each instruction off a goroutine's stack and back leads to the gorout
     const auto stripped = folder / name;
     REQUIRE(run({"strip", "-s", "-o", stripped, test_program(name)}).exit_code == 0);
     walk(name, stripped);
+  }
+}
+
+TEST_CASE("each instruction of a way off a goroutine's stack and back has a backtrace to its entry in GDB, stripped") {
+  for (const char* name : {"rt_step_plain_O2", "rt_step_movable_O2"}) {
+    CAPTURE(name);
+    TempDir folder;
+    const auto stripped = folder / name;
+    REQUIRE(run({"strip", "-s", "-o", stripped, test_program(name)}).exit_code == 0);
+    const auto code = folder / "code";
+    std::ofstream file(code);
+    for (const auto& [function, range] : functions_of(test_program(name)))
+      if (range.hi > range.lo) file << fmt::format("{} {:x} {:x}\n", function, range.lo, range.hi);
+    file.close();
+    const auto output = run({"gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-x",
+                             STACKTIDE_SOURCE_DIR "/tests/e2e/step_gdb.py", stripped},
+                            Timeout{120'000}, {.env = {"STEP_CODE=" + code}, .folder = {}, .core = false});
+    INFO(output.out << output.err);
+    const auto last = output.out.rfind("steps ");
+    REQUIRE(last != std::string::npos);
+    int steps = 0;
+    int checked = 0;
+    int wrong = -1;
+    REQUIRE(std::sscanf(output.out.c_str() + last, "steps %d checked %d wrong %d", &steps, &checked, &wrong) == 3);
+    CHECK(checked >= 500);
+    CHECK(wrong == 0);
   }
 }
 

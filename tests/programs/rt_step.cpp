@@ -150,6 +150,7 @@ int main() {
     stacktide::wait_group finished;
     finished.add(1);
     stacktide::go(other);
+    stacktide::yield();  // until it waits: nobody else is runnable then
     stacktide::go(entry, finished);
     std::puts("ready");
     std::fflush(stdout);
