@@ -40,7 +40,7 @@ constexpr int kTries = 8;  // spans of a bin that are looked at before the next 
 
 // Accessible up to here. Raised under the lock, after the tables are accessible as far: find_span() reads it without.
 constinit std::atomic<std::uint64_t> committed = 0;
-constinit SpanList bins[kBins] = {};    // free spans of 2^n units and more
+constinit SpanList bins[kBins] = {};  // free spans of 2^n units and more
 constinit std::uint32_t undumped_spans = 0;
 
 std::uint32_t unit_of(std::uint64_t address) { return static_cast<std::uint32_t>((address - stacktide_arena_lo) / kUnit); }
@@ -50,7 +50,8 @@ unsigned bin_of(std::uint64_t size) { return static_cast<unsigned>(std::bit_widt
 void* at(std::uint64_t address) { return reinterpret_cast<void*>(address); }
 
 void* reserve(std::uint64_t hint, std::uint64_t size) {
-  void* memory = mmap(at(hint), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (hint != 0 ? MAP_FIXED_NOREPLACE : 0), -1, 0);
+  void* memory = mmap(at(hint), size, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (hint != 0 ? MAP_FIXED_NOREPLACE : 0), -1, 0);
   if (memory == MAP_FAILED) return nullptr;
   // Two goroutines share a page; huge pages would make a parked one cost 2 MiB.
   madvise(memory, size, MADV_NOHUGEPAGE);

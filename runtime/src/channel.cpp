@@ -1,5 +1,5 @@
-// Channels: the core behind the handle of channel.h. A receiver that waits is handed its value directly, and so is the ring's free place to a
-// sender that waits. See channel_core.h for the invariants.
+// Channels: the core behind the handle of channel.h. A receiver that waits is handed its value directly, and so is the
+// ring's free place to a sender that waits. See channel_core.h for the invariants.
 #include "channel_core.h"
 
 #include <cstdlib>
@@ -15,7 +15,9 @@ using Two = detail::two_words;
 
 void put_in_ring(Channel& c, std::uint64_t value) { c.ring[(c.head + c.length++) % c.capacity] = value; }
 
-void park_forever(const char* what, std::uint8_t reason) { begin_park(parking_goroutine(what), status_waiting, reason, nullptr); }
+void park_forever(const char* what, std::uint8_t reason) {
+  begin_park(parking_goroutine(what), status_waiting, reason, nullptr);
+}
 
 }  // namespace
 
@@ -67,7 +69,9 @@ void* stacktide_chan_make_impl(std::uint64_t capacity) {
   return c;
 }
 
-void stacktide_chan_retain_impl(void* channel) { static_cast<Channel*>(channel)->references.fetch_add(1, std::memory_order_relaxed); }
+void stacktide_chan_retain_impl(void* channel) {
+  static_cast<Channel*>(channel)->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 // 1: it was the last; the caller takes out what is left and then frees.
 std::uint64_t stacktide_chan_release_impl(void* channel) {
@@ -80,7 +84,8 @@ void stacktide_chan_free_impl(void* channel) {
   delete c;
 }
 
-// 0: the channel was closed while the goroutine waited; the caller says so by stacktide_chan_send_closed, from its own goroutine.
+// 0: the channel was closed while the goroutine waited; the caller says so by stacktide_chan_send_closed, from its own
+// goroutine.
 std::uint64_t stacktide_chan_send_impl(void* channel, std::uint64_t value) {
   if (channel == nullptr) {
     park_forever("channel::send()", wait_reason_chan_send_nil);
@@ -121,8 +126,8 @@ std::uint64_t stacktide_chan_try_send_impl(void* channel, std::uint64_t value) {
   return send_now(c, value) ? 1 : 0;
 }
 
-// 0: nothing there now; 1: a value in out[0]; 2: closed and empty. `out` lies where the caller says, on its own stack perhaps,
-// which does not move meanwhile.
+// 0: nothing there now; 1: a value in out[0]; 2: closed and empty. `out` lies where the caller says, on its own stack
+// perhaps, which does not move meanwhile.
 std::uint64_t stacktide_chan_try_recv_impl(void* channel, std::uint64_t* out) {
   if (channel == nullptr) return 0;
   Channel& c = *static_cast<Channel*>(channel);
@@ -158,7 +163,9 @@ std::uint64_t stacktide_chan_waiting_impl(void* channel) {
   return c.receivers.length() + c.senders.length();
 }
 
-std::uint64_t stacktide_chan_cap_impl(void* channel) { return channel == nullptr ? 0 : static_cast<Channel*>(channel)->capacity; }
+std::uint64_t stacktide_chan_cap_impl(void* channel) {
+  return channel == nullptr ? 0 : static_cast<Channel*>(channel)->capacity;
+}
 
 }  // extern "C"
 

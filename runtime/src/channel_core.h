@@ -1,8 +1,9 @@
 // The core of a channel, for what works on it: channel.cpp and select.cpp.
 //
-// Invariants, under the lock: at most one of receivers and senders has waiters that are not decided, but for those of one select that both sends
-// and receives; when receivers wait, the ring is empty; when senders wait, it is full. Values are words: a small value itself or the address of a heap
-// slot that the sender filled, so nothing here runs user code or touches a goroutine's stack.
+// Invariants, under the lock: at most one of receivers and senders has waiters that are not decided, but for those of one
+// select that both sends and receives; when receivers wait, the ring is empty; when senders wait, it is full. Values are
+// words: a small value itself or the address of a heap slot that the sender filled, so nothing here runs user code or
+// touches a goroutine's stack.
 #pragma once
 
 #include <atomic>

@@ -26,7 +26,8 @@ struct Site {
   std::atomic<std::uint64_t> pc;
   std::atomic<std::uint32_t> looks;
 };
-// Walking frames takes microseconds, so a place that was found harmless so often is not looked at again; one that was reported neither.
+// Walking frames takes microseconds, so a place that was found harmless so often is not looked at again; one that was
+// reported neither.
 constexpr std::uint32_t kLooks = 16;
 // Open addressing. When it is full, further places are not looked at.
 constexpr std::size_t kSites = 1024;
@@ -69,7 +70,8 @@ Extents segment_of(const Goroutine& g, std::uint64_t address) {
   return {};
 }
 
-// The same for any other goroutine, whose record may change meanwhile; its older segments are not looked at, since they may be freed.
+// The same for any other goroutine, whose record may change meanwhile; its older segments are not looked at, since they may
+// be freed.
 void find_owner(Target& target, const Goroutine* self) {
   for_each_goroutine([&](Goroutine& g) {
     if (&g == self || target.goroutine != 0) return;
@@ -78,7 +80,8 @@ void find_owner(Target& target, const Goroutine* self) {
     const std::uint64_t id = g.id;
     std::atomic_thread_fence(std::memory_order_acquire);
     // Pairs with the stores in Changing (goroutine.h).
-    if (before % 2 != 0 || g.sequence.load(std::memory_order_relaxed) != before || id == 0 || !used.contains(target.address)) return;
+    if (before % 2 != 0 || g.sequence.load(std::memory_order_relaxed) != before || id == 0 || !used.contains(target.address))
+      return;
     target.goroutine = id;
     target.segment = used;
   });
@@ -136,12 +139,12 @@ void report(const char* what, const detail::escape_part& part, const Target& tar
   if (strict) begin_report(SIGABRT);
   open_symbols();
   const std::string_view type = type_name(part.type);
-  say("%s: %s holds the address of a local in goroutine %lu, whose stack may move\n", strict ? "fatal error" : "warning", what,
-      target.goroutine);
+  say("%s: %s holds the address of a local in goroutine %lu, whose stack may move\n", strict ? "fatal error" : "warning",
+      what, target.goroutine);
   const bool own_frame = target.frame_pc == site - 1;
   const char* whose = own_frame ? ", in the frame that gives it away:" : target.frame_pc != 0 ? ", in the frame of:" : "";
-  say("\t%.*s, %lu bytes in: %#lx%s\n", static_cast<int>(std::min<std::size_t>(type.size(), 400)), type.data(), part.offset, target.address,
-      whose);
+  say("\t%.*s, %lu bytes in: %#lx%s\n", static_cast<int>(std::min<std::size_t>(type.size(), 400)), type.data(), part.offset,
+      target.address, whose);
   if (target.frame_pc != 0) say_functions_at(target.frame_pc, false);
   if (!strict) {
     if (own_frame) return;

@@ -74,8 +74,8 @@ void say_error(int signal, const siginfo_t& info, const ucontext_t& context) {
     say("fatal error: unexpected signal during runtime execution\n");
   } else if (signal == SIGFPE) {
     say("panic: runtime error: %s\n", info.si_code == FPE_INTDIV   ? "integer divide by zero"
-                             : info.si_code == FPE_INTOVF ? "integer overflow"
-                                                          : "floating point error");
+                                      : info.si_code == FPE_INTOVF ? "integer overflow"
+                                                                   : "floating point error");
   } else if (address < kNearNull && info.si_code != SI_KERNEL) {
     say("panic: runtime error: invalid memory address or nil pointer dereference\n");
   } else {

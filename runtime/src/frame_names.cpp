@@ -14,8 +14,7 @@
 #ifdef STACKTIDE_DEMANGLER
 // The demangler of libstdc++ (cp-demangle.o, see runtime/CMakeLists.txt): hands out the name of a function or type piece by
 // piece and allocates nothing. Returns 0 when it could.
-extern "C" int stacktide_demangle(const char* mangled, void (*piece)(const char*, std::size_t, void*),
-                                             void* data);
+extern "C" int stacktide_demangle(const char* mangled, void (*piece)(const char*, std::size_t, void*), void* data);
 #else
 static int stacktide_demangle(const char*, void (*)(const char*, std::size_t, void*), void*) { return -1; }
 #endif

@@ -21,9 +21,11 @@ constinit Goroutine* free_records = nullptr;
 
 Goroutine* carve() {
   std::uint64_t count = slab_table.count.load(std::memory_order_relaxed);
-  if (count == 0 || slab_table.slabs[count - 1].used.load(std::memory_order_relaxed) == slab_table.slabs[count - 1].capacity) {
+  if (count == 0 ||
+      slab_table.slabs[count - 1].used.load(std::memory_order_relaxed) == slab_table.slabs[count - 1].capacity) {
     if (count == kMaxSlabs) fatal("too many goroutines");
-    void* memory = mmap(nullptr, kSlabRecords * (sizeof(Goroutine) + sizeof(Private)), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, kSlabRecords * (sizeof(Goroutine) + sizeof(Private)), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) fatal("out of memory for goroutine records");
     slab_table.slabs[count].address = static_cast<Goroutine*>(memory);
     slab_table.slabs[count].capacity = kSlabRecords;

@@ -1,9 +1,9 @@
 // The goroutine record, and the slabs that hold all of them.
 //
 // Invariants. A record is never freed: dead ones (id 0) are reused, so a reader may follow a stale address. It starts with
-// {lo, hi, stackguard0}, so that 16(g) is the guard, as in Go. `sequence` is odd while extents, sp or status change: a reader that
-// sees the same even number before and after has a consistent record without stopping the process.
-// Who may write: the thread that runs the goroutine; while it waits, whoever moved its status from waiting to copystack.
+// {lo, hi, stackguard0}, so that 16(g) is the guard, as in Go. `sequence` is odd while extents, sp or status change: a
+// reader that sees the same even number before and after has a consistent record without stopping the process. Who may
+// write: the thread that runs the goroutine; while it waits, whoever moved its status from waiting to copystack.
 #pragma once
 
 #include <atomic>
@@ -35,16 +35,16 @@ struct Segment {
 
 // What no reader needs to know of a goroutine: beside its record, which is at most 256 bytes.
 struct Private {
-  void* eh_caught;            // __cxa_eh_globals of this goroutine while it does not run
+  void* eh_caught;  // __cxa_eh_globals of this goroutine while it does not run
   std::uint32_t eh_uncaught;
-  Segment* spare;             // the last segment released, still with its stack
-  void* vector_state;         // of a goroutine that yielded in a failed check; from the heap
-  void* fiber;                // tsan.h
-  M* locked_m;                // the thread that lock_os_thread() chose
-  std::uint32_t locks;        // how often it was called
-  Waiter waiter;              // of a wait for one thing
-  Timer timer;                // of a sleep
-  Select* select;             // while it waits for one of several things
+  Segment* spare;       // the last segment released, still with its stack
+  void* vector_state;   // of a goroutine that yielded in a failed check; from the heap
+  void* fiber;          // tsan.h
+  M* locked_m;          // the thread that lock_os_thread() chose
+  std::uint32_t locks;  // how often it was called
+  Waiter waiter;        // of a wait for one thing
+  Timer timer;          // of a sleep
+  Select* select;       // while it waits for one of several things
 };
 
 struct alignas(64) Goroutine {
@@ -79,9 +79,9 @@ struct alignas(64) Goroutine {
   char label[24];
   Goroutine* next;  // in a run queue or the free list: a goroutine is in at most one
   // Private from here on.
-  std::uint64_t result;     // what the runtime call that parked returns
-  std::uint64_t result_ok;  // and its second value
-  Private* own;             // never null, and never another one: records are reused together
+  std::uint64_t result;       // what the runtime call that parked returns
+  std::uint64_t result_ok;    // and its second value
+  Private* own;               // never null, and never another one: records are reused together
   std::int32_t error_number;  // errno, of the goroutine and not of a thread
   std::uint32_t unused;
 };

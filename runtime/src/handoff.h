@@ -1,8 +1,9 @@
 // Which M has which P, and how Ps change hands.
 //
-// Invariants. A P is in exactly one place: attached to an M, in the list of idle Ps, or on its way to one M (next_p). An M without a P is in the list of
-// idle Ms, in the queue of those that wait for one, in a library call or blocking(), or waits for its locked goroutine; whoever hands it a P sets next_p
-// and wakes it. While an M waits for a P none is idle. The lists are guarded by scheduler.lock.
+// Invariants. A P is in exactly one place: attached to an M, in the list of idle Ps, or on its way to one M (next_p). An M
+// without a P is in the list of idle Ms, in the queue of those that wait for one, in a library call or blocking(), or waits
+// for its locked goroutine; whoever hands it a P sets next_p and wakes it. While an M waits for a P none is idle. The lists
+// are guarded by scheduler.lock.
 #pragma once
 
 #include "processor.h"

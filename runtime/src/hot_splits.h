@@ -1,13 +1,15 @@
 // Hot splits: how often each boundary between two segments was crossed.
 //
-// Concept. A boundary is a call: the function that found too little room, and the place that called it. A loop around such a call pays for a switch of
-// stacks at every turn; Go's segmented stacks were given up for that. Each link is counted here, by boundary, over all goroutines and for as long as
-// the process lives, so that the tools can name the call when the goroutines that paid are gone.
+// Concept. A boundary is a call: the function that found too little room, and the place that called it. A loop around such a
+// call pays for a switch of stacks at every turn; Go's segmented stacks were given up for that. Each link is counted here,
+// by boundary, over all goroutines and for as long as the process lives, so that the tools can name the call when the
+// goroutines that paid are gone.
 //
-// The table is exported as it is (abi.h, type hot_split) and bounded: boundaries that find no place are counted together in the last record. A record
-// is found without a lock; a new one is written under one, its pc last.
+// The table is exported as it is (abi.h, type hot_split) and bounded: boundaries that find no place are counted together in
+// the last record. A record is found without a lock; a new one is written under one, its pc last.
 //
-// Rejected: counters per P (nobody sums them for a reader of a core); by function alone (what got slow is the callee, what can be changed the caller).
+// Rejected: counters per P (nobody sums them for a reader of a core); by function alone (what got slow is the callee, what
+// can be changed the caller).
 #pragma once
 
 #include <atomic>

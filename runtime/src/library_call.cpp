@@ -11,7 +11,8 @@
 #include "stack_growth.h"
 #include "tsan.h"
 
-// Read by assembly: where errno lies from a thread's pointer; the same in every thread, since libc's thread-local storage is static.
+// Read by assembly: where errno lies from a thread's pointer; the same in every thread, since libc's thread-local storage is
+// static.
 extern "C" {
 constinit std::int64_t stacktide_errno_offset = 0;
 }

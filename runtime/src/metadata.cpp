@@ -1,5 +1,5 @@
-// Builds the descriptor at compile time from the vocabulary of abi.h, offsetof and sizeof: what is exported cannot differ from what is
-// compiled. Only self_address and the roots are not constants.
+// Builds the descriptor at compile time from the vocabulary of abi.h, offsetof and sizeof: what is exported cannot differ
+// from what is compiled. Only self_address and the roots are not constants.
 #include "metadata.h"
 
 #include <array>
@@ -55,7 +55,8 @@ constexpr std::size_t kRoots = 1 STACKTIDE_ROOTS(COUNT);
 #define LENGTH_E(enumeration, enumerator, value, text) +sizeof(#enumeration) + sizeof(text)
 #define LENGTH_C(name, value) +sizeof(#name)
 constexpr std::size_t kNames = 0 STACKTIDE_TYPES(LENGTH_T) STACKTIDE_FIELDS(LENGTH_F) STACKTIDE_ENUMS(LENGTH_E)
-    STACKTIDE_CONSTANTS(LENGTH_C) STACKTIDE_CONTRACTS(LENGTH_C) STACKTIDE_ROOTS(LENGTH_C) + sizeof(STACKTIDE_ROOT_VERSION);
+                                   STACKTIDE_CONSTANTS(LENGTH_C) STACKTIDE_CONTRACTS(LENGTH_C) STACKTIDE_ROOTS(LENGTH_C) +
+                               sizeof(STACKTIDE_ROOT_VERSION);
 constexpr std::size_t kNamePool = (kNames + 7) & ~std::size_t{7};
 
 struct Constant {
@@ -110,15 +111,16 @@ constexpr std::uint32_t checksum(const Constant& constant) {
   static_assert(sizeof(stacktide_type) == 8 && sizeof(stacktide_field) == 20 && sizeof(stacktide_enum) == 16);
   static_assert(sizeof(stacktide_constant) == 16 && sizeof(stacktide_contract) == 8);
   // No padding between the tables, or the order below would not be the order in memory.
-  static_assert(sizeof(Constant) == type_count * 8 + kFields * 20 + kEnums * 16 + kConstants * 16 + kContracts * 8 + kNamePool +
-                                        (type_count * 8 + kFields * 20) % 8);
+  static_assert(sizeof(Constant) == type_count * 8 + kFields * 20 + kEnums * 16 + kConstants * 16 + kContracts * 8 +
+                                        kNamePool + (type_count * 8 + kFields * 20) % 8);
   Crc crc;
   for (const auto& type : constant.types) crc.add32(type.name), crc.add32(type.size);
   for (const auto& field : constant.fields) {
     crc.add32(field.type), crc.add32(field.name), crc.add32(field.offset), crc.add32(field.width), crc.add32(field.kind);
   }
   if constexpr ((type_count * 8 + kFields * 20) % 8 != 0) crc.add32(0);
-  for (const auto& entry : constant.enums) crc.add32(entry.name), crc.add32(entry.text), crc.add64(static_cast<std::uint64_t>(entry.value));
+  for (const auto& entry : constant.enums)
+    crc.add32(entry.name), crc.add32(entry.text), crc.add64(static_cast<std::uint64_t>(entry.value));
   for (const auto& entry : constant.constants) {
     crc.add32(entry.name), crc.add32(entry.reserved), crc.add64(static_cast<std::uint64_t>(entry.value));
   }
@@ -140,13 +142,14 @@ constexpr Block build() {
   STACKTIDE_TYPES(T)
 #undef T
   i = 0;
-#define F(type, name, kind)                                                                                        \
+#define F(type, name, kind)                                                                                            \
   block.constant.fields[i++] = {index_##type, pool.add(#name), offsetof(type_##type, name), sizeof(type_##type::name), \
                                 STACKTIDE_KIND_##kind};
   STACKTIDE_FIELDS(F)
 #undef F
   i = 0;
-#define E(enumeration, enumerator, number, text) block.constant.enums[i++] = {pool.add(#enumeration), pool.add(text), number};
+#define E(enumeration, enumerator, number, text) \
+  block.constant.enums[i++] = {pool.add(#enumeration), pool.add(text), number};
   STACKTIDE_ENUMS(E)
 #undef E
   i = 0;
@@ -189,7 +192,8 @@ constexpr Block build() {
 
 // Whole pages of its own, so that dirtying one is enough.
 extern "C" {
-__attribute__((section(STACKTIDE_SECTION), used, visibility("default"), aligned(64))) constinit Block stacktide_descriptor = build();
+__attribute__((section(STACKTIDE_SECTION), used, visibility("default"), aligned(64))) constinit Block stacktide_descriptor =
+    build();
 }
 
 // The way to the descriptor for a stripped program and for a core without its executable (abi.h).

@@ -26,8 +26,8 @@ constexpr std::int64_t kTrimPeriod = 1'000'000'000;
 struct Monitor {
   std::mutex lock;  // after scheduler.lock, before the timers' lock; nothing is made ready under it
   std::condition_variable changed;
-  bool woken = false;            // something changed since the last look
-  std::int64_t next_trim = 0;    // when memory is looked for that can go; 0: not planned
+  bool woken = false;          // something changed since the last look
+  std::int64_t next_trim = 0;  // when memory is looked for that can go; 0: not planned
 };
 
 // The monitor waits and looks at no P.

@@ -1,13 +1,15 @@
 // Mutexes: what the handle of sync.h cannot do by itself, waiting and waking.
 //
-// Concept, as Go's sync.Mutex. In the normal mode an unlock lets go of the mutex and wakes the first waiter, which then tries for it again: a goroutine
-// that runs and comes by may be faster. That is what makes short critical sections fast; to hand the mutex over each time would cost a switch for each
-// unlock as soon as two goroutines contend. At most one waiter, the candidate, is awake at a time, and it goes back to the head of the queue when it
-// fails, so waiters are served in the order they came. A candidate that fails after kStarving makes the mutex starving: from then on each unlock hands it
-// to the first waiter, without ever being free, until a waiter gets it that has waited less, or is the last.
+// Concept, as Go's sync.Mutex. In the normal mode an unlock lets go of the mutex and wakes the first waiter, which then
+// tries for it again: a goroutine that runs and comes by may be faster. That is what makes short critical sections fast; to
+// hand the mutex over each time would cost a switch for each unlock as soon as two goroutines contend. At most one waiter,
+// the candidate, is awake at a time, and it goes back to the head of the queue when it fails, so waiters are served in the
+// order they came. A candidate that fails after kStarving makes the mutex starving: from then on each unlock hands it to the
+// first waiter, without ever being free, until a waiter gets it that has waited less, or is the last.
 //
-// Invariants. Under the lock: kContended is set if and only if the queue has waiters (but for the moment before the first is put there); a starving mutex
-// is locked and has waiters. Without it, kLocked changes only: 0 to kLocked and back, and set beside kContended by try_lock().
+// Invariants. Under the lock: kContended is set if and only if the queue has waiters (but for the moment before the first is
+// put there); a starving mutex is locked and has waiters. Without it, kLocked changes only: 0 to kLocked and back, and set
+// beside kContended by try_lock().
 #include <mutex>
 #include <new>
 

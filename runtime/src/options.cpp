@@ -21,7 +21,8 @@ namespace {
 }
 
 // Bytes, with an optional suffix K, M or G.
-std::uint64_t size_option(const char* name, std::uint64_t fallback, std::uint64_t lowest, std::uint64_t highest, const char* wanted) {
+std::uint64_t size_option(const char* name, std::uint64_t fallback, std::uint64_t lowest, std::uint64_t highest,
+                          const char* wanted) {
   const char* value = std::getenv(name);
   if (value == nullptr || *value == 0) return fallback;
   char* end = nullptr;
@@ -100,7 +101,8 @@ Options read_options() {
   if (const char* value = std::getenv("STACKTIDE_TRACEBACK"); value != nullptr && *value != 0) {
     // In the order of TracebackLevel.
     constexpr const char* kLevels[] = {"none", "single", "all", "system"};
-    const auto* level = std::find_if(std::begin(kLevels), std::end(kLevels), [&](const char* word) { return std::strcmp(value, word) == 0; });
+    const auto* level = std::find_if(std::begin(kLevels), std::end(kLevels),
+                                     [&](const char* word) { return std::strcmp(value, word) == 0; });
     if (level == std::end(kLevels)) refuse("STACKTIDE_TRACEBACK", value, "none, single, all or system");
     options.traceback = static_cast<TracebackLevel>(level - std::begin(kLevels));
   }

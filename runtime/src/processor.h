@@ -1,8 +1,9 @@
 // P: the right to run goroutines, with a run queue of its own.
 //
-// The queue is Go's (runtime/proc.go, runqput, runqget, runqsteal): a ring that only its owner fills and that anyone empties. `run_tail`
-// is written by the owner alone; `run_head` moves by compare-and-swap. `run_next` is one slot before the ring, for the goroutine
-// that was made ready by the running one: a pair that talks to each other is not delayed by the queue.
+// The queue is Go's (runtime/proc.go, runqput, runqget, runqsteal): a ring that only its owner fills and that anyone
+// empties. `run_tail` is written by the owner alone; `run_head` moves by compare-and-swap. `run_next` is one slot before the
+// ring, for the goroutine that was made ready by the running one: a pair that talks to each other is not delayed by the
+// queue.
 #pragma once
 
 #include <atomic>
@@ -34,8 +35,8 @@ struct alignas(64) P {
   RecordCache records;
 };
 
-// Owner only. Puts g at the tail, or into run_next (then the one there before goes to the tail). When the ring is full, half of it and g go
-// to the global queue.
+// Owner only. Puts g at the tail, or into run_next (then the one there before goes to the tail). When the ring is full, half
+// of it and g go to the global queue.
 void run_queue_put(P& p, Goroutine* g, bool next);
 // Owner only. The next goroutine, or nullptr. `ring_first`: run_next only when the ring is empty.
 Goroutine* run_queue_get(P& p, bool ring_first);

@@ -1,5 +1,5 @@
-// The runtime's entry points but for channels and wait groups: NAME_impl runs on the system stack with the goroutine's context saved
-// (entries.S, stacktide_runtime_call). What is declared in the public headers is stacktide_NAME.
+// The runtime's entry points but for channels and wait groups: NAME_impl runs on the system stack with the goroutine's
+// context saved (entries.S, stacktide_runtime_call). What is declared in the public headers is stacktide_NAME.
 #include <cxxabi.h>
 
 #include <condition_variable>
@@ -21,8 +21,8 @@
 #include "stack_growth.h"
 #include "stacktide/detail/entries.h"
 #include "timers.h"
-#include "tsan.h"
 #include "traceback.h"
+#include "tsan.h"
 
 // Defined by stacktide-link beside the thunks it makes.
 extern "C" [[gnu::weak]] const int stacktide_linked;
@@ -104,7 +104,8 @@ extern "C" {
 
 void stacktide_run_impl(Function function, void* closure, const void* entry) {
   // Library calls would run on goroutine stacks, which are too small for them.
-  if (&stacktide_linked == nullptr) fatal("linked without stacktide-link: call stacktide_goroutines() for this executable's target");
+  if (&stacktide_linked == nullptr)
+    fatal("linked without stacktide-link: call stacktide_goroutines() for this executable's target");
   static std::mutex lock;
   {
     std::lock_guard guard(lock);
@@ -169,8 +170,8 @@ void stacktide_sleep_until_impl(std::int64_t when) {
   wake_at(g, when);
 }
 
-// The goroutine keeps its thread and gives its P away; fn runs on the system stack. Afterwards it needs a P again: an idle one, else it
-// queues and this thread rests.
+// The goroutine keeps its thread and gives its P away; fn runs on the system stack. Afterwards it needs a P again: an idle
+// one, else it queues and this thread rests.
 void stacktide_blocking_impl(Function function, void* closure) {
   Goroutine* g = parking_goroutine("blocking()");
   M& m = *stacktide_thread.m;
@@ -251,8 +252,8 @@ void stacktide_stack_info_impl(detail::stack_numbers* out) {
   std::uint64_t size = g->stack_hi - g->stack_lo;
   std::uint64_t segments = 1;
   for (const Segment* s = g->segments; s != nullptr; s = s->previous) size += s->hi - s->lo, ++segments;
-  *out = {g->id,    size,     used_bytes(*g, sp), sp - g->stackguard, g->high_water,  segments, g->stack_lo,
-          g->stack_hi, g->grows, g->links,         g->shrinks,        g->hot_splits, g->bytes_copied};
+  *out = {g->id,       size,     used_bytes(*g, sp), sp - g->stackguard, g->high_water, segments,       g->stack_lo,
+          g->stack_hi, g->grows, g->links,           g->shrinks,         g->hot_splits, g->bytes_copied};
 }
 
 std::uint64_t stacktide_shrink_stacks_impl() {

@@ -100,9 +100,8 @@ bool work_anywhere() {
 bool everyone_asleep() {
   return scheduler.idle_ps.load(std::memory_order_relaxed) == scheduler.max_procs &&
          scheduler.blocking.load(std::memory_order_relaxed) == 0 && scheduler.timers.load(std::memory_order_relaxed) == 0 &&
-         scheduler.wakers.load(std::memory_order_seq_cst) == 0 &&
-         scheduler.live.load(std::memory_order_relaxed) != 0 && !scheduler.stopping.load(std::memory_order_relaxed) &&
-         !work_anywhere();
+         scheduler.wakers.load(std::memory_order_seq_cst) == 0 && scheduler.live.load(std::memory_order_relaxed) != 0 &&
+         !scheduler.stopping.load(std::memory_order_relaxed) && !work_anywhere();
 }
 
 // Gives the P back and sleeps until handed another. False: look for work again at once.
@@ -119,7 +118,8 @@ void rest(M& m) {
     if (m.spinning) {
       m.spinning = false;
       scheduler.spinning_ms.fetch_sub(1, std::memory_order_seq_cst);
-      // Between this M's last look and now, somebody may have made work ready and woken nobody, because this one was spinning.
+      // Between this M's last look and now, somebody may have made work ready and woken nobody, because this one was
+      // spinning.
       if (work_anywhere()) {
         if (P* p = take_idle_p()) {
           attach(m, *p);
@@ -165,8 +165,8 @@ Goroutine* find_runnable(M& m) {
     while (scheduler.stopping.load(std::memory_order_acquire)) pause(m);
     if (m.p != nullptr && !yield_p(m)) {
       P& p = *m.p;
-      // Now and then the global queue first, then the ring before run_next, so that two goroutines that keep waking each other
-      // starve neither.
+      // Now and then the global queue first, then the ring before run_next, so that two goroutines that keep waking each
+      // other starve neither.
       const bool fair = p.ticks % 61 == 0;
       if (fair) {
         if (Goroutine* g = global_get(p)) return g;
@@ -206,7 +206,9 @@ void done_waking() {
 #ifdef STACKTIDE_TSAN
 // From morestack.S.
 extern "C" __attribute__((visibility("hidden"))) void stacktide_tsan_enter_runtime() { tsan::enter_runtime(); }
-extern "C" __attribute__((visibility("hidden"))) void stacktide_tsan_enter_goroutine() { tsan::enter_goroutine(*stacktide_thread.goroutine); }
+extern "C" __attribute__((visibility("hidden"))) void stacktide_tsan_enter_goroutine() {
+  tsan::enter_goroutine(*stacktide_thread.goroutine);
+}
 #endif
 
 std::int64_t clock_now() {
@@ -305,7 +307,8 @@ Goroutine* parking_goroutine(const char* what) {
     // On the thread's own stack: a signal handler that interrupted a runtime call is on another one.
     const M& m = *stacktide_thread.m;
     const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
-    if (here - m.stack_lo < m.stack_hi - m.stack_lo || m.stack_hi == 0) [[likely]] return stacktide_thread.goroutine;
+    if (here - m.stack_lo < m.stack_hi - m.stack_lo || m.stack_hi == 0) [[likely]]
+      return stacktide_thread.goroutine;
   }
   fatal_not_parkable(what);
 }

@@ -1,21 +1,24 @@
 // The scheduler: which goroutine runs on which thread.
 //
-// Concept. G, M and P, as in Go's runtime/proc.go: an M (OS thread) needs a P to run goroutines; there are STACKTIDE_MAXPROCS Ps. Ready goroutines
-// wait in the queue of a P or in the global one. An M that finds nothing looks at the other Ps (spinning), then gives its P
-// back and sleeps. Whoever makes a goroutine ready wakes one M if a P is idle and nobody is spinning; an M that stops spinning looks once more
-// at every queue after it said so. Between them, no ready goroutine is left behind.
-// When main has returned, each M rests as soon as its goroutine parks; the next run() finds the Ps idle again.
+// Concept. G, M and P, as in Go's runtime/proc.go: an M (OS thread) needs a P to run goroutines; there are
+// STACKTIDE_MAXPROCS Ps. Ready goroutines wait in the queue of a P or in the global one. An M that finds nothing looks at
+// the other Ps (spinning), then gives its P back and sleeps. Whoever makes a goroutine ready wakes one M if a P is idle and
+// nobody is spinning; an M that stops spinning looks once more at every queue after it said so. Between them, no ready
+// goroutine is left behind. When main has returned, each M rests as soon as its goroutine parks; the next run() finds the Ps
+// idle again.
 //
-// A goroutine that is locked to its thread (lock_os_thread) runs on it alone: an M that dequeues it hands it its P, and the M of a locked goroutine
-// that does not run gives its P away and waits for that.
+// A goroutine that is locked to its thread (lock_os_thread) runs on it alone: an M that dequeues it hands it its P, and the
+// M of a locked goroutine that does not run gives its P away and waits for that.
 //
-// Parking. A runtime call saves the goroutine's context before the implementation runs (morestack.S), so the implementation may put the
-// goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first and touches the
-// goroutine no more afterwards; the thread returns to schedule() through the assembly.
+// Parking. A runtime call saves the goroutine's context before the implementation runs (morestack.S), so the implementation
+// may put the goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first
+// and touches the goroutine no more afterwards; the thread returns to schedule() through the assembly.
 //
-// Locks, in this order: a channel's or wait group's lock; scheduler_lock; records_lock, arena_lock (leaves). No user code runs under any.
+// Locks, in this order: a channel's or wait group's lock; scheduler_lock; records_lock, arena_lock (leaves). No user code
+// runs under any.
 //
-// Rejected: the caller's thread as first M (main's goroutine may end on another thread while that one runs something long; run() would hang).
+// Rejected: the caller's thread as first M (main's goroutine may end on another thread while that one runs something long;
+// run() would hang).
 #pragma once
 
 #include <atomic>
@@ -83,27 +86,29 @@ void ready(Goroutine* g, std::uint64_t result, std::uint64_t ok);
 // Puts a runnable goroutine (status already set) in a queue and wakes an M for it.
 void enqueue(Goroutine* g, bool next);
 
-// This thread's P, if it may use it now: nullptr on threads without one, and in library code, whose P the monitor may take at any time.
+// This thread's P, if it may use it now: nullptr on threads without one, and in library code, whose P the monitor may take
+// at any time.
 P* own_p();
 // Ends the program if all goroutines are asleep.
 void check_deadlock();
-// A thread without a P has made ready what it had to, and raised `wakers` before. What it made ready may have run and parked again meanwhile, and
-// not been taken for a deadlock because of this thread: nobody else is going to notice.
+// A thread without a P has made ready what it had to, and raised `wakers` before. What it made ready may have run and parked
+// again meanwhile, and not been taken for a deadlock because of this thread: nobody else is going to notice.
 void done_waking();
 // Is anybody waiting for a P: a goroutine in a queue, or a thread?
 bool work_waits();
 // Finds out what __morestack must save. Once, at start.
 void find_vector_state();
 
-// The goroutine whose runtime call is being served. Ends the program when this thread is not in one: library code called back
-// into the program, and that may not park; `what` says what it tried.
+// The goroutine whose runtime call is being served. Ends the program when this thread is not in one: library code called
+// back into the program, and that may not park; `what` says what it tried.
 Goroutine* parking_goroutine(const char* what);
 // The goroutine that runs on this thread, also when library code called back; nullptr on other threads.
 Goroutine* current_goroutine();
-// The return address of the runtime call in progress; direct: of the implementation, when no goroutine's stack was left for it.
+// The return address of the runtime call in progress; direct: of the implementation, when no goroutine's stack was left for
+// it.
 std::uint64_t caller_pc(const void* direct);
-// Takes the goroutine off this thread: status, reason, clock and its exception state. After the lock that guards its queue entry
-// is released it belongs to its waker. `status` is waiting or runnable.
+// Takes the goroutine off this thread: status, reason, clock and its exception state. After the lock that guards its queue
+// entry is released it belongs to its waker. `status` is waiting or runnable.
 void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const void* object);
 
 }  // namespace stacktide::runtime

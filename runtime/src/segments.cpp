@@ -39,7 +39,8 @@ void set_extents(Goroutine& g, std::uint64_t lo, std::uint64_t hi) {
 
 std::uint64_t total_size(const Goroutine& g) {
   std::uint64_t size = g.stack_hi - g.stack_lo;
-  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous) size += segment->hi - segment->lo;
+  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous)
+    size += segment->hi - segment->lo;
   return size;
 }
 
@@ -53,7 +54,8 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   if (total_size(g) + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
   Segment* segment = g.own->spare;
   const bool reuse = segment != nullptr && segment->hi - segment->lo >= size;
-  // A look at the clock is much of what a boundary in a loop costs: one for the event, and one more only where there is something to measure.
+  // A look at the clock is much of what a boundary in a loop costs: one for the event, and one more only where there is
+  // something to measure.
   const std::int64_t start = reuse ? 0 : clock_now();
   if (reuse) {
     g.own->spare = segment->previous;

@@ -1,10 +1,11 @@
 // Segments: a stack that cannot be copied goes on elsewhere, for one call.
 //
-// Concept. As in Go before 1.3: the function that found too little room runs on a new segment, and its return leads back to the old one. A
-// goroutine keeps the last segment that it released, so a boundary crossed in a loop costs a switch and not an allocation.
+// Concept. As in Go before 1.3: the function that found too little room runs on a new segment, and its return leads back to
+// the old one. A goroutine keeps the last segment that it released, so a boundary crossed in a loop costs a switch and not
+// an allocation.
 //
-// Invariant. g's own extents and sp are those of the newest segment; `segments` lists the older ones, newest first. A segment's record is written only
-// while g's sequence is odd, or while no reader can reach it.
+// Invariant. g's own extents and sp are those of the newest segment; `segments` lists the older ones, newest first. A
+// segment's record is written only while g's sequence is odd, or while no reader can reach it.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ struct Demand {
 
 // Continues on a new segment. Returns the stack pointer for the function's body: where its stack arguments are.
 std::uint64_t link_segment(Goroutine& g, const Demand& demand);
-// Back to the older segment; the caller rearms the guard. The one left becomes the spare; while an exception is in flight its frames may
-// still be read, so nothing is freed here.
+// Back to the older segment; the caller rearms the guard. The one left becomes the spare; while an exception is in flight
+// its frames may still be read, so nothing is freed here.
 void unlink_segment(Goroutine& g);
 
 // The current segment from now on. The caller keeps g's sequence odd.

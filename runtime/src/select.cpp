@@ -1,14 +1,15 @@
 // select: waits until one of several sends and receives can proceed.
 //
-// Concept, as Go's selectgo. All channels are locked, in the order of their addresses. If a case can proceed, one such is chosen, each as likely as the
-// others, and that is all. Else the goroutine becomes a waiter of every channel, and of the timers if there is a timeout; whoever decides the
-// select first (wait_queue.h) hands over value and outcome by ready().
-// The losing waiters are still in their queues then. A runtime call has no second half after it parked, so the caller calls
-// stacktide_select_finish with the outcome: it takes them out, cancels the timer and frees the record. It locks one channel after the other: nothing
-// can be decided any more. Having held each lock once, it knows that nobody still looks at the record: wakers do so under a channel's or the
-// timers' lock only.
+// Concept, as Go's selectgo. All channels are locked, in the order of their addresses. If a case can proceed, one such is
+// chosen, each as likely as the others, and that is all. Else the goroutine becomes a waiter of every channel, and of the
+// timers if there is a timeout; whoever decides the select first (wait_queue.h) hands over value and outcome by ready(). The
+// losing waiters are still in their queues then. A runtime call has no second half after it parked, so the caller calls
+// stacktide_select_finish with the outcome: it takes them out, cancels the timer and frees the record. It locks one channel
+// after the other: nothing can be decided any more. Having held each lock once, it knows that nobody still looks at the
+// record: wakers do so under a channel's or the timers' lock only.
 //
-// The cases lie on the caller's stack, which may move as soon as the goroutine parks: all that is needed later is copied to the record before.
+// The cases lie on the caller's stack, which may move as soon as the goroutine parks: all that is needed later is copied to
+// the record before.
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
@@ -208,7 +209,8 @@ void stacktide_select_finish_impl(std::uint64_t outcome) {
   for (Branch& branch : *record) {
     std::lock_guard guard(branch.channel->lock);
     if (branch.waiter.queued) (branch.sends ? branch.channel->senders : branch.channel->receivers).remove(branch.waiter);
-    if (branch.sends && (branch.waiter.outcome | Outcome::kOk) == (outcome | Outcome::kOk)) closed = (outcome & Outcome::kOk) == 0;
+    if (branch.sends && (branch.waiter.outcome | Outcome::kOk) == (outcome | Outcome::kOk))
+      closed = (outcome & Outcome::kOk) == 0;
   }
   std::free(record);
   if (closed) fatal_send_on_closed();

@@ -26,7 +26,7 @@ using Handler = void (*)(int, siginfo_t*, void*);
 pid_t own_tid() { return static_cast<pid_t>(syscall(SYS_gettid)); }
 
 void set_handler(int signal, Handler handler, int flags) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | flags;
   set_action(signal, &action, nullptr);
@@ -34,7 +34,7 @@ void set_handler(int signal, Handler handler, int flags) {
 
 // Only where nobody has one.
 void offer_handler(int signal, Handler handler, int flags) {
-  struct sigaction before {};
+  struct sigaction before{};
   if (set_action(signal, nullptr, &before) == 0 && before.sa_handler == SIG_DFL) set_handler(signal, handler, flags);
 }
 
@@ -47,7 +47,7 @@ constinit std::atomic<Recovery*> recovery = nullptr;
 
 // The signal's default action, with the interrupted registers, as soon as the handler returns.
 void die_on_return(int signal, bool again_by_itself) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   alarm(0);
   if (!again_by_itself) {

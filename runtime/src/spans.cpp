@@ -22,7 +22,7 @@ constinit std::uint32_t lists[kSizeClasses][kColours] = {};  // first cell of ea
 constinit std::uint32_t available[kSizeClasses] = {};        // bit n: colour n has some
 constinit SpanList empty_spans{};                            // the longest unused first
 constinit std::uint64_t empty_bytes = 0;
-constinit std::uint32_t looks = 0;                           // of the monitor, at empty spans
+constinit std::uint32_t looks = 0;  // of the monitor, at empty spans
 constinit SpanList unmapped_spans{};
 constinit std::uint32_t unmapped_count = 0;
 

@@ -50,7 +50,8 @@ std::uint32_t allocate_cached(StackCache& cache, unsigned size_class, std::uint3
   const std::uint32_t wanted = colour == kAnyColour ? ~std::uint32_t{0} : 1U << colour;
   if ((cache.available[index] & wanted) == 0) {
     std::uint32_t cells[kMostCached];
-    const unsigned n = take_stacks(size_class, colour, cells, colour == kAnyColour ? most_cached(size_class) / 2 : kSameColour);
+    const unsigned n =
+        take_stacks(size_class, colour, cells, colour == kAnyColour ? most_cached(size_class) / 2 : kSameColour);
     for (unsigned i = n; i-- > 0;) keep(cache, size_class, cells[i]);
   }
   return pick(cache, index, static_cast<std::uint32_t>(std::countr_zero(cache.available[index] & wanted)));
@@ -76,7 +77,8 @@ void check_poison(std::uint64_t lo, std::uint64_t size, std::uint64_t freed_by) 
   for (std::uint64_t at = lo; at < lo + size; at += 8) {
     if (word(at) == kPoisonWord) continue;
     char text[160];
-    std::snprintf(text, sizeof text, "a stack that goroutine %lu gave back was written to at %#lx: it is %#lx", freed_by, at, word(at));
+    std::snprintf(text, sizeof text, "a stack that goroutine %lu gave back was written to at %#lx: it is %#lx", freed_by, at,
+                  word(at));
     fatal(text);
   }
 }
@@ -132,7 +134,8 @@ StackPlace describe_stack_address(std::uint64_t address) {
   const std::uint64_t lo = span->lo + span->first + (address - span->lo - span->first) / span->stack_size * span->stack_size;
   const StackCell& cell = stack_cells[cell_of(lo)];
   if (span->state == span_state_unmapped) return {StackPlace::unmapped, lo, lo + span->stack_size, cell.freed_by};
-  if (span->state != span_state_stacks || lo + span->stack_size > span->lo + span->size) return {StackPlace::unused, 0, 0, 0};
+  if (span->state != span_state_stacks || lo + span->stack_size > span->lo + span->size)
+    return {StackPlace::unused, 0, 0, 0};
   return {cell.next == kInUse ? StackPlace::in_use : StackPlace::freed, lo, lo + span->stack_size, cell.freed_by};
 }
 

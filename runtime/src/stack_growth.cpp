@@ -42,7 +42,8 @@ constinit Range pinned_code{};  // goroutine code that is not movable; empty whe
 
 std::uint64_t* words(std::uint64_t address) { return reinterpret_cast<std::uint64_t*>(address); }
 
-// Do the bytes before `pc` end a call? E8 rel32, or FF /2 in any of its lengths. Code before pc is mapped: it lies in the same section.
+// Do the bytes before `pc` end a call? E8 rel32, or FF /2 in any of its lengths. Code before pc is mapped: it lies in the
+// same section.
 bool follows_call(std::uint64_t pc) {
   if (pc - pinned_code.lo < 8) return false;
   const auto* code = reinterpret_cast<const unsigned char*>(pc);
@@ -182,7 +183,8 @@ void first_stack(Goroutine& g, void (*function)(void*), void* closure) {
 
 std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp) {
   std::uint64_t used = g.stack_hi - sp;
-  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous) used += segment->hi - segment->sp;
+  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous)
+    used += segment->hi - segment->sp;
   return used;
 }
 
@@ -226,13 +228,14 @@ bool is_pinned_code(std::uint64_t pc) { return pinned_code.contains(pc); }
 bool has_pinned_code() { return pinned_code.lo != pinned_code.hi; }
 
 void find_code_ranges() {
-  pinned_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_pinned), reinterpret_cast<std::uint64_t>(__stop_stacktide_pinned)};
+  pinned_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_pinned),
+                 reinterpret_cast<std::uint64_t>(__stop_stacktide_pinned)};
 }
 
 namespace {
 
-// The goroutine was asked to yield: it goes on at the end of the queue, with its vector state, which may hold arguments, from the heap.
-// False: it did not.
+// The goroutine was asked to yield: it goes on at the end of the queue, with its vector state, which may hold arguments,
+// from the heap. False: it did not.
 bool yield_in_check(Goroutine* g, const void* vectors) {
   g->own->vector_state = std::malloc(stacktide_xsave_size);
   if (g->own->vector_state == nullptr) return false;
@@ -253,11 +256,11 @@ extern "C" __attribute__((visibility("hidden"))) void stacktide_take_vector_stat
   g->own->vector_state = nullptr;
 }
 
-// From __morestack. entry_sp: the address of the return address into the function; vectors: the saved vector state. Returns 0: go on where g's saved
-// context says; else the stack pointer of a new segment. Unless it parked the goroutine.
+// From __morestack. entry_sp: the address of the return address into the function; vectors: the saved vector state. Returns
+// 0: go on where g's saved context says; else the stack pointer of a new segment. Unless it parked the goroutine.
 extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstack(Goroutine* g, std::uint64_t frame,
-                                                                                   std::uint64_t args, std::uint64_t entry_sp,
-                                                                                   const void* vectors) {
+                                                                                  std::uint64_t args, std::uint64_t entry_sp,
+                                                                                  const void* vectors) {
   tsan::enter_runtime();
   const Demand demand{entry_sp + 8, frame, args, words(entry_sp)[0], words(entry_sp)[1]};
   check_canary(g->stack_lo, g->id);
@@ -282,17 +285,19 @@ extern "C" __attribute__((visibility("hidden"))) std::uint64_t stacktide_newstac
   return body_sp;
 }
 
-// Called between a body's return and its caller: xmm0 and xmm1 are saved around it, and nothing here may use what else can hold a result.
+// Called between a body's return and its caller: xmm0 and xmm1 are saved around it, and nothing here may use what else can
+// hold a result.
 extern "C" __attribute__((visibility("hidden"))) void stacktide_release_segment(Goroutine* g) {
   unlink_segment(*g);
   rearm(*g);
 }
 
-// The personality of __morestack: an exception that passes a segment boundary releases the segment. By then every frame on it has been
-// unwound; its memory stays, since the unwinder may still read registers saved there. One that passes a library call ends the call.
-extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code stacktide_personality(int, _Unwind_Action actions, std::uint64_t,
-                                                                                            _Unwind_Exception*,
-                                                                                            _Unwind_Context* context) {
+// The personality of __morestack: an exception that passes a segment boundary releases the segment. By then every frame on
+// it has been unwound; its memory stays, since the unwinder may still read registers saved there. One that passes a library
+// call ends the call.
+extern "C" __attribute__((visibility("hidden"))) _Unwind_Reason_Code stacktide_personality(int, _Unwind_Action actions,
+                                                                                           std::uint64_t, _Unwind_Exception*,
+                                                                                           _Unwind_Context* context) {
   if ((actions & _UA_CLEANUP_PHASE) == 0) return _URC_CONTINUE_UNWIND;
   Goroutine& g = *stacktide_thread.goroutine;
   const auto* pc = reinterpret_cast<const char*>(_Unwind_GetIP(context));

@@ -1,17 +1,18 @@
 // Growing, moving and shrinking stacks.
 //
-// Concept. A failed check ends in newstack, on the system stack. It copies the current segment to one at least twice as big when every
-// frame of it may move, else it links a new segment for the callee alone, as Go did before 1.3. A parked goroutine that uses less
-// than a quarter of its segment is halved.
+// Concept. A failed check ends in newstack, on the system stack. It copies the current segment to one at least twice as big
+// when every frame of it may move, else it links a new segment for the callee alone, as Go did before 1.3. A parked
+// goroutine that uses less than a quarter of its segment is halved.
 //
-// A copy moves the used part to the same distance from the new hi, and adds the distance to every aligned word, in all segments of the
-// goroutine and in its saved context, whose value lies in [old lo, old hi]. That finds every pointer as long as derived pointers stay inside their
-// objects (goroutine code is built with -fno-ivopts) and nothing outside the stack points into it (what MOVABLE promises). What only
-// looks like such a pointer keeps its low two bytes, see stack.h.
+// A copy moves the used part to the same distance from the new hi, and adds the distance to every aligned word, in all
+// segments of the goroutine and in its saved context, whose value lies in [old lo, old hi]. That finds every pointer as long
+// as derived pointers stay inside their objects (goroutine code is built with -fno-ivopts) and nothing outside the stack
+// points into it (what MOVABLE promises). What only looks like such a pointer keeps its low two bytes, see stack.h.
 //
-// A frame is pinned when its code is in section stacktide_pinned, where stacktide-link puts all goroutine code that is not MOVABLE. Frames are not
-// walked for this: any word of the used part that is an address there, behind a call instruction, is taken for a return address. That may pin too much (a stale
-// word), never too little. While an exception is in flight nothing is copied: the unwinder keeps stack addresses in the heap.
+// A frame is pinned when its code is in section stacktide_pinned, where stacktide-link puts all goroutine code that is not
+// MOVABLE. Frames are not walked for this: any word of the used part that is an address there, behind a call instruction, is
+// taken for a return address. That may pin too much (a stale word), never too little. While an exception is in flight
+// nothing is copied: the unwinder keeps stack addresses in the heap.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,8 @@ void free_stacks(Goroutine& g);
 void note_high_water(Goroutine& g, std::uint64_t sp);
 // Bytes used over all segments when the current one is used down to sp.
 std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp);
-// Halves the stack once if it is waiting (or `self`, the caller's own in a runtime call) and uses less than a quarter. True if it did.
+// Halves the stack once if it is waiting (or `self`, the caller's own in a runtime call) and uses less than a quarter. True
+// if it did.
 bool shrink_if_idle(Goroutine& g, bool self);
 // Finds the range of pinned code. Once, at start.
 void find_code_ranges();

@@ -121,7 +121,8 @@ void say_object_of(const Event& left, std::uint64_t address) {
 bool say_given_back(const char* name, std::uint64_t address) {
   const StackPlace place = describe_stack_address(address);
   if ((place.kind != StackPlace::freed && place.kind != StackPlace::unmapped) || place.freed_by == 0) return false;
-  say("runtime: %s 0x%lx lies in a stack that goroutine %lu gave back: [0x%lx, 0x%lx)\n", name, address, place.freed_by, place.lo, place.hi);
+  say("runtime: %s 0x%lx lies in a stack that goroutine %lu gave back: [0x%lx, 0x%lx)\n", name, address, place.freed_by,
+      place.lo, place.hi);
   return true;
 }
 

@@ -83,7 +83,8 @@ Timers& timers() {
   return *instance;
 }
 
-// Under the lock, of a timer that was taken out: does it end its goroutine's wait? If not, the goroutine may free it from now on.
+// Under the lock, of a timer that was taken out: does it end its goroutine's wait? If not, the goroutine may free it from
+// now on.
 bool decides(Timer& timer) { return timer.decided == nullptr || !timer.decided->exchange(true, std::memory_order_acq_rel); }
 
 }  // namespace
@@ -138,7 +139,8 @@ bool run_timers(std::int64_t now) {
         // Until it is ready, silence is no deadlock.
         scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
       }
-      // Before the lock is released: what a select's goroutine finds in cancel_timer() must be counted, since nobody looks again for it.
+      // Before the lock is released: what a select's goroutine finds in cancel_timer() must be counted, since nobody looks
+      // again for it.
       scheduler.timers.fetch_sub(1, std::memory_order_seq_cst);
     }
     if (g == nullptr) continue;

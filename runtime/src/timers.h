@@ -1,9 +1,9 @@
 // Timers: goroutines that are made ready at a time, unless something else happens first.
 //
-// A heap under a lock of its own; the monitor thread waits for the earliest. Its lock is a leaf: what is due is taken out and, for a select, decided
-// under it, and made ready without it. A timer knows its place in the heap, so that a cancelled one leaves it at once and not when its time comes. A
-// Timer never lies on a stack: a sleeper's is in its Private, a select's in its record.
-// A pending timer counts as something alive: no deadlock while there is one.
+// A heap under a lock of its own; the monitor thread waits for the earliest. Its lock is a leaf: what is due is taken out
+// and, for a select, decided under it, and made ready without it. A timer knows its place in the heap, so that a cancelled
+// one leaves it at once and not when its time comes. A Timer never lies on a stack: a sleeper's is in its Private, a
+// select's in its record. A pending timer counts as something alive: no deadlock while there is one.
 #pragma once
 
 #include <atomic>

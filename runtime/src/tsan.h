@@ -1,11 +1,12 @@
 // What ThreadSanitizer must be told: that threads change stacks. Nothing in other builds.
 //
-// Each goroutine is a fiber of its own. The runtime's code runs on the thread's fiber: it is left for the goroutine's when a goroutine goes on, and entered
-// again at each runtime call and each failed check, before anybody else may take the goroutine over. A switch orders what was done
-// before it and after it, as it does in the machine. Library calls stay on the goroutine's fiber, since they may not park.
+// Each goroutine is a fiber of its own. The runtime's code runs on the thread's fiber: it is left for the goroutine's when a
+// goroutine goes on, and entered again at each runtime call and each failed check, before anybody else may take the
+// goroutine over. A switch orders what was done before it and after it, as it does in the machine. Library calls stay on the
+// goroutine's fiber, since they may not park.
 //
-// Only tests are built so (target stacktide_runtime_tsan): stacks must not move, because the sanitizer's shadow does not, and
-// must be large, because its calls run on them.
+// Only tests are built so (target stacktide_runtime_tsan): stacks must not move, because the sanitizer's shadow does not,
+// and must be large, because its calls run on them.
 #pragma once
 
 #include "goroutine.h"

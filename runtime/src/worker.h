@@ -25,15 +25,15 @@ struct alignas(64) M {
   std::uint64_t stack_hi;
   std::uint64_t guard_size;
   // Private from here on.
-  M* next_idle;                      // or next in the queue for a P
-  P* next_p;                         // what a waker hands over
-  Goroutine* locked;                 // the only one to run on it, if not null
+  M* next_idle;       // or next in the queue for a P
+  P* next_p;          // what a waker hands over
+  Goroutine* locked;  // the only one to run on it, if not null
   ThreadState* thread;
-  std::uint64_t* guard_slot;         // the stackguard that checks on this thread read
-  std::atomic<std::uint8_t> preempt; // 1: what runs on it shall yield at its next failed check
-  std::atomic<std::uint32_t> wakeup; // futex word: 1 when woken
-  void* eh_globals;                  // __cxa_get_globals() of this thread
-  void* fiber;  // tsan.h
+  std::uint64_t* guard_slot;          // the stackguard that checks on this thread read
+  std::atomic<std::uint8_t> preempt;  // 1: what runs on it shall yield at its next failed check
+  std::atomic<std::uint32_t> wakeup;  // futex word: 1 when woken
+  void* eh_globals;                   // __cxa_get_globals() of this thread
+  void* fiber;                        // tsan.h
   bool spinning;
   sigset_t start_mask;  // signal mask to take once the signal stack is there
 };

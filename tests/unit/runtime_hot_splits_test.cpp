@@ -43,7 +43,8 @@ TEST_CASE("threads that find the same boundaries at the same time share their re
     threads.emplace_back([&] {
       begin.arrive_and_wait();
       for (std::uint64_t turn = 0; turn < kTurns; ++turn) {
-        for (std::uint64_t i = 0; i < kBoundaries; ++i) count_split(0x400000 + i / 2 * 16, 0x500000 + i % 2 * 5, 100 + turn % 7, turn == 0);
+        for (std::uint64_t i = 0; i < kBoundaries; ++i)
+          count_split(0x400000 + i / 2 * 16, 0x500000 + i % 2 * 5, 100 + turn % 7, turn == 0);
       }
     });
   }

@@ -1,5 +1,5 @@
-// Where stacks come from and go to, without a goroutine: the spans tile the arena whatever is taken and given back, stacks end where they should, empty
-// spans go back to the system, and a P's own free stacks need no lock.
+// Where stacks come from and go to, without a goroutine: the spans tile the arena whatever is taken and given back, stacks
+// end where they should, empty spans go back to the system, and a P's own free stacks need no lock.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -97,7 +97,8 @@ bool dumped(std::uint64_t address) {
   return false;
 }
 
-// Each unit of the accessible part belongs to one span, free neighbours are joined, and no span has more free stacks than stacks.
+// Each unit of the accessible part belongs to one span, free neighbours are joined, and no span has more free stacks than
+// stacks.
 void check_tiling() {
   bool free_before = false;
   std::uint64_t at = scheduler.arena_lo;
@@ -159,7 +160,8 @@ TEST_CASE("what is written into a poisoned stack ends the program when the stack
   close(ends[1]);
   std::string text(1000, 0);
   std::size_t length = 0;
-  for (ssize_t n = 0; (n = read(ends[0], text.data() + length, text.size() - length)) > 0;) length += static_cast<std::size_t>(n);
+  for (ssize_t n = 0; (n = read(ends[0], text.data() + length, text.size() - length)) > 0;)
+    length += static_cast<std::size_t>(n);
   text.resize(length);
   close(ends[0]);
   int status = 0;
@@ -205,7 +207,8 @@ TEST_CASE("whatever is taken and given back, stacks do not overlap and spans til
       CHECK(describe_stack_address(stack.lo + stack.size - 1).kind == StackPlace::in_use);
       free_stack(stack.lo, stack.size, 9);
       const StackPlace place = describe_stack_address(stack.lo + 100);
-      CHECK((place.kind == StackPlace::freed && place.lo == stack.lo && place.hi == stack.lo + stack.size && place.freed_by == 9));
+      CHECK((place.kind == StackPlace::freed && place.lo == stack.lo && place.hi == stack.lo + stack.size &&
+             place.freed_by == 9));
       in_use.erase(one);
     }
     if (turn % 500 == 0) {

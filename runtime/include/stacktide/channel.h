@@ -1,7 +1,7 @@
 // channel<T>: goroutines hand values to each other.
 //
-// A channel is a handle: copy it, capture it by value, never by reference. The last handle frees what is left inside. As with a pointer, a constant
-// handle may do all that another may.
+// A channel is a handle: copy it, capture it by value, never by reference. The last handle frees what is left inside. As
+// with a pointer, a constant handle may do all that another may.
 #pragma once
 
 #include <memory>
@@ -44,12 +44,14 @@ class channel {
     detail::stacktide_chan_free(core_);
   }
 
-  // Waits until the value is taken or stored. On a closed channel, or when it is closed meanwhile, the program ends ("send on closed channel").
-  // This and the other senders are inlined, so that an address that escapes is reported at the caller's line.
+  // Waits until the value is taken or stored. On a closed channel, or when it is closed meanwhile, the program ends ("send
+  // on closed channel"). This and the other senders are inlined, so that an address that escapes is reported at the caller's
+  // line.
   [[gnu::always_inline]] inline void send(T value) const {
     if (detail::stacktide_chan_send(core_, word::pack(std::move(value))) == 0) detail::stacktide_chan_send_closed();
   }
-  // Waits for a value; nothing when the channel is closed and empty. Inlined, so that the caller's frame is the one that waits.
+  // Waits for a value; nothing when the channel is closed and empty. Inlined, so that the caller's frame is the one that
+  // waits.
   [[gnu::always_inline]] inline std::optional<T> recv() const {
     const detail::two_words got = detail::stacktide_chan_recv(core_);
     if (got.second == 0) return std::nullopt;

@@ -5,9 +5,10 @@
 //     stacktide::yield();
 //   });
 //
-// A target that uses this is built with stacktide_goroutines(target): each of its functions then checks the stack and grows it. Locals, references,
-// exceptions and the standard library work as ever. What must not span a wait (a channel operation, sleep_for, yield, ...): thread_local
-// variables' addresses and locked std mutexes, since a goroutine may continue on another thread.
+// A target that uses this is built with stacktide_goroutines(target): each of its functions then checks the stack and grows
+// it. Locals, references, exceptions and the standard library work as ever. What must not span a wait (a channel operation,
+// sleep_for, yield, ...): thread_local variables' addresses and locked std mutexes, since a goroutine may continue on
+// another thread.
 #pragma once
 
 #include <chrono>
@@ -88,7 +89,8 @@ std::invoke_result_t<F&> call_through(void (*call)(function, void*), F& f) {
   struct state {
     F& f;
     std::exception_ptr error;
-    std::conditional_t<std::is_void_v<result>, bool, std::optional<std::conditional_t<std::is_void_v<result>, int, result>>> value;
+    std::conditional_t<std::is_void_v<result>, bool, std::optional<std::conditional_t<std::is_void_v<result>, int, result>>>
+        value;
     static void run(void* self) {
       auto& s = *static_cast<state*>(self);
       try {
@@ -117,7 +119,8 @@ void run(F&& main) {
   detail::stacktide_run(&std::remove_pointer_t<decltype(c)>::start, c, c->entry());
 }
 
-// Starts a goroutine that calls f(args...) with copies of them. Returns its id. Inlined so that the creation site is the caller's line.
+// Starts a goroutine that calls f(args...) with copies of them. Returns its id. Inlined so that the creation site is the
+// caller's line.
 template <class F, class... Args>
 [[gnu::always_inline]] inline std::uint64_t go(F&& f, Args&&... args) {
   auto* c = detail::make_closure(std::forward<F>(f), std::forward<Args>(args)...);
@@ -133,8 +136,8 @@ void sleep_for(std::chrono::duration<Rep, Period> d) {
   detail::stacktide_sleep_until(detail::deadline_after(d));
 }
 
-// Calls f on the thread's system stack while other goroutines use the processor: for calls that block the thread. f must not wait on
-// goroutine primitives. Returns what f returns, throws what it throws.
+// Calls f on the thread's system stack while other goroutines use the processor: for calls that block the thread. f must not
+// wait on goroutine primitives. Returns what f returns, throws what it throws.
 template <class F>
 std::invoke_result_t<F&> blocking(F&& f) {
   return detail::call_through(detail::stacktide_blocking, f);
@@ -146,8 +149,8 @@ std::invoke_result_t<F&> on_system_stack(F&& f) {
   return detail::call_through(detail::stacktide_on_system_stack, f);
 }
 
-// Until as many calls of unlock_os_thread(), this goroutine runs on the thread that it is on now, and nothing else does: for libraries whose state belongs
-// to a thread. Switching to and from it costs a switch of threads.
+// Until as many calls of unlock_os_thread(), this goroutine runs on the thread that it is on now, and nothing else does: for
+// libraries whose state belongs to a thread. Switching to and from it costs a switch of threads.
 inline void lock_os_thread() { detail::stacktide_lock_os_thread(); }
 inline void unlock_os_thread() { detail::stacktide_unlock_os_thread(); }
 
@@ -165,8 +168,9 @@ using stack_numbers = detail::stack_numbers;
   return numbers;
 }
 
-// Halves the stack of the caller and of each parked goroutine that uses less than a quarter of its own and may move. Returns how many were.
-// Also gives the pages of stacks that nobody has back to the system, all but 16 MiB: what otherwise happens after a second or two.
+// Halves the stack of the caller and of each parked goroutine that uses less than a quarter of its own and may move. Returns
+// how many were. Also gives the pages of stacks that nobody has back to the system, all but 16 MiB: what otherwise happens
+// after a second or two.
 inline std::uint64_t shrink_stacks() { return detail::stacktide_shrink_stacks(); }
 
 }  // namespace stacktide

@@ -10,9 +10,9 @@
 //   switch (stacktide::select(stacktide::on_recv(work, job), stacktide::on_recv(quit))) {
 //     case 0: ...
 //
-// Of several clauses that can proceed each is as likely as the others. A closed channel can always be received from; a handle to no channel never
-// can. With otherwise() nothing is waited for. With no clause at all it waits for ever. The function of the clause chosen is called by the goroutine
-// itself, last, and may do anything.
+// Of several clauses that can proceed each is as likely as the others. A closed channel can always be received from; a
+// handle to no channel never can. With otherwise() nothing is waited for. With no clause at all it waits for ever. The
+// function of the clause chosen is called by the goroutine itself, last, and may do anything.
 #pragma once
 
 #include <chrono>
@@ -28,8 +28,8 @@
 
 namespace stacktide {
 
-// Receives a value: calls f(std::optional<T>), or f() if it takes no argument; nothing in it when the channel is closed and empty.
-// The clauses are for use as arguments of select(): they refer to the channel and the variables given.
+// Receives a value: calls f(std::optional<T>), or f() if it takes no argument; nothing in it when the channel is closed and
+// empty. The clauses are for use as arguments of select(): they refer to the channel and the variables given.
 template <class T, class F = detail::no_action>
   requires std::invocable<F&, std::optional<T>> || std::invocable<F&>
 auto on_recv(const channel<T>& from, F f = {}) {
@@ -47,8 +47,8 @@ template <class T, class U, class F = detail::no_action>
 [[gnu::always_inline]] inline auto on_send(const channel<T>& to, U&& value, F f = {}) {
   return detail::send_clause<T, F>(detail::core_access::of(to), std::forward<U>(value), nullptr, std::move(f));
 }
-// Sends what is moved out of a variable, and calls f(). When another clause is chosen the variable has it again before that clause's function is
-// called.
+// Sends what is moved out of a variable, and calls f(). When another clause is chosen the variable has it again before that
+// clause's function is called.
 template <class T, class F = detail::no_action>
   requires std::is_nothrow_move_assignable_v<T> && std::invocable<F&>
 [[gnu::always_inline]] inline auto on_send_from(const channel<T>& to, T& variable, F f = {}) {
@@ -59,7 +59,8 @@ template <class T, class F = detail::no_action>
 template <class Rep, class Period, class F = detail::no_action>
   requires std::invocable<F&>
 auto after(std::chrono::duration<Rep, Period> d, F f = {}) {
-  return detail::plain_clause<F>(detail::select_kind::after, static_cast<std::uint64_t>(detail::deadline_after(d)), std::move(f));
+  return detail::plain_clause<F>(detail::select_kind::after, static_cast<std::uint64_t>(detail::deadline_after(d)),
+                                 std::move(f));
 }
 
 // Chosen when nothing else can proceed at once; calls f().

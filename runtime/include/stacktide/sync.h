@@ -1,5 +1,5 @@
-// mutex, once and wait_group. All are handles: copy them, capture them by value, never by reference; copies are the same thing. As with a pointer, a
-// constant handle may do all that another may.
+// mutex, once and wait_group. All are handles: copy them, capture them by value, never by reference; copies are the same
+// thing. As with a pointer, a constant handle may do all that another may.
 #pragma once
 
 #include <atomic>
@@ -15,9 +15,10 @@
 
 namespace stacktide {
 
-// A lock for goroutines; unlike a std::mutex it may be held while its goroutine waits for something, and another goroutine may unlock it. Works with
-// std::lock_guard, std::unique_lock and std::scoped_lock. Who waits gets it in turn, but a goroutine that runs may be faster than one that is only being
-// woken; once somebody has waited for a millisecond, it goes to the first in the queue and to nobody else (as in Go).
+// A lock for goroutines; unlike a std::mutex it may be held while its goroutine waits for something, and another goroutine
+// may unlock it. Works with std::lock_guard, std::unique_lock and std::scoped_lock. Who waits gets it in turn, but a
+// goroutine that runs may be faster than one that is only being woken; once somebody has waited for a millisecond, it goes
+// to the first in the queue and to nobody else (as in Go).
 class mutex {
  public:
   mutex() : core_(detail::stacktide_mutex_make()) {}
@@ -45,11 +46,13 @@ class mutex {
   detail::mutex_state* core_;
 };
 
-// Does something the first time. An exception is not that time: it reaches the caller, and the next call tries again, as with std::call_once. (Go's Once
-// counts a panic as done; there the program usually ends, here it usually goes on, and should not go on without what was to be made.)
+// Does something the first time. An exception is not that time: it reaches the caller, and the next call tries again, as
+// with std::call_once. (Go's Once counts a panic as done; there the program usually ends, here it usually goes on, and
+// should not go on without what was to be made.)
 class once {
  public:
-  // Calls f(), unless a call has returned before. While another goroutine is in it, waits until that is decided. f must not call it again.
+  // Calls f(), unless a call has returned before. While another goroutine is in it, waits until that is decided. f must not
+  // call it again.
   template <std::invocable F>
   void call(F&& f) const {
     // Pairs with the store below: who sees `done` sees what f did.

@@ -6,7 +6,8 @@
 
 namespace stacktide::detail {
 
-// In nanoseconds of steady_clock. hours::max() and its like do not fit into nanoseconds: they mean for ever, and their negatives not at all.
+// In nanoseconds of steady_clock. hours::max() and its like do not fit into nanoseconds: they mean for ever, and their
+// negatives not at all.
 template <class Rep, class Period>
 std::int64_t deadline_after(std::chrono::duration<Rep, Period> d) {
   const std::int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();

@@ -1,7 +1,7 @@
 // The runtime's entry points, as the templates of the public headers call them. Not for direct use.
 //
-// Each is a few instructions of assembly that save the goroutine's context and continue on the thread's system stack, so they may be
-// called with as little stack as the compiler's check leaves.
+// Each is a few instructions of assembly that save the goroutine's context and continue on the thread's system stack, so
+// they may be called with as little stack as the compiler's check leaves.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,13 @@ struct two_words {
 };
 
 struct stack_numbers {
-  std::uint64_t goroutine;  // id of the caller; 0 outside a goroutine, then all else is 0 too
-  std::uint64_t size;       // bytes of stack, over all segments
-  std::uint64_t used;       // bytes in use, over all segments, as if the goroutine waited here
-  std::uint64_t headroom;   // bytes between the stack pointer and the guard
-  std::uint64_t high_water; // most bytes in use seen so far
+  std::uint64_t goroutine;   // id of the caller; 0 outside a goroutine, then all else is 0 too
+  std::uint64_t size;        // bytes of stack, over all segments
+  std::uint64_t used;        // bytes in use, over all segments, as if the goroutine waited here
+  std::uint64_t headroom;    // bytes between the stack pointer and the guard
+  std::uint64_t high_water;  // most bytes in use seen so far
   std::uint64_t segments;
-  std::uint64_t lo;         // extents of the current segment
+  std::uint64_t lo;  // extents of the current segment
   std::uint64_t hi;
   std::uint64_t grows;
   std::uint64_t links;
@@ -38,8 +38,8 @@ struct select_case {
   std::uint64_t word;
 };
 
-// The second word of what a select returns: the chosen case, whether stacktide_select_finish must be called, and whether a value was sent or received
-// (else the channel was closed).
+// The second word of what a select returns: the chosen case, whether stacktide_select_finish must be called, and whether a
+// value was sent or received (else the channel was closed).
 struct select_outcome {
   static constexpr std::uint64_t kOk = 1;
   static constexpr std::uint64_t kWaited = 2;

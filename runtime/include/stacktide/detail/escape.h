@@ -1,8 +1,10 @@
-// What a goroutine gives away - the closure of go(), a value sent on a channel - must not hold an address of a stack that may move.
+// What a goroutine gives away - the closure of go(), a value sent on a channel - must not hold an address of a stack that
+// may move.
 //
-// Concept. Such objects are built in zeroed heap memory: at -O0 constructors copy words that nobody has written, and what is not written must not look
-// like an address. Then each word is compared with the range of goroutine stacks, here and inline, because it hardly ever lies there; the runtime
-// judges the few that do (src/escape.cpp). Types that cannot hold an address cost nothing.
+// Concept. Such objects are built in zeroed heap memory: at -O0 constructors copy words that nobody has written, and what is
+// not written must not look like an address. Then each word is compared with the range of goroutine stacks, here and inline,
+// because it hardly ever lies there; the runtime judges the few that do (src/escape.cpp). Types that cannot hold an address
+// cost nothing.
 #pragma once
 
 #include <array>
@@ -71,9 +73,9 @@ constexpr const char* type_text() {
 
 // A part of an object.
 struct escape_part {
-  const char* type;     // type_text()
-  std::size_t offset;   // of the byte in question, from the part's beginning
-  bool holds_addresses; // what is in it may be an address
+  const char* type;      // type_text()
+  std::size_t offset;    // of the byte in question, from the part's beginning
+  bool holds_addresses;  // what is in it may be an address
 };
 
 // What there is to know of an object. `part` finds the part that holds a byte; called on a system stack.
@@ -83,10 +85,11 @@ struct escape_subject {
   escape_part (*part)(const void* object, std::size_t offset);
 };
 
-// Can an object of this type hold an address? A number does not: who makes one of an address means to. That matters for what is copied unwritten, too,
-// such as the value of an empty optional.
+// Can an object of this type hold an address? A number does not: who makes one of an address means to. That matters for what
+// is copied unwritten, too, such as the value of an empty optional.
 template <class T>
-inline constexpr bool may_hold_address = sizeof(T) >= sizeof(void*) && !std::is_arithmetic_v<T> && !std::is_enum_v<T> && !std::is_empty_v<T>;
+inline constexpr bool may_hold_address =
+    sizeof(T) >= sizeof(void*) && !std::is_arithmetic_v<T> && !std::is_enum_v<T> && !std::is_empty_v<T>;
 template <class T>
 inline constexpr bool may_hold_address<std::optional<T>> = may_hold_address<T>;
 template <class T, std::size_t N>
@@ -100,7 +103,8 @@ inline bool holds_stack_address(const void* object, std::size_t bytes) {
   return any;
 }
 
-// Looks at an object that is going to be given away. Inlined up to the call, whose return address tells one place of the program from another.
+// Looks at an object that is going to be given away. Inlined up to the call, whose return address tells one place of the
+// program from another.
 template <class T>
 [[gnu::always_inline]] inline void check_escape(const T* object, const escape_subject& subject) {
   if constexpr (may_hold_address<T>) {

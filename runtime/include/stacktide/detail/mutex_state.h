@@ -1,4 +1,5 @@
-// The part of a mutex that its handle changes by itself, when there is nobody to wait for or to wake: the first word of the core.
+// The part of a mutex that its handle changes by itself, when there is nobody to wait for or to wake: the first word of the
+// core.
 #pragma once
 
 #include <atomic>

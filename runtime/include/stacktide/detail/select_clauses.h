@@ -1,4 +1,5 @@
-// What on_recv(), on_send(), after() and otherwise() return: a description for the runtime, and what to do when the clause was chosen or was not.
+// What on_recv(), on_send(), after() and otherwise() return: a description for the runtime, and what to do when the clause
+// was chosen or was not.
 #pragma once
 
 #include <concepts>

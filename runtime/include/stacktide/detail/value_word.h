@@ -1,5 +1,6 @@
-// How a value travels through a channel: as a word, which is the value itself when it is small and trivial, else the address of a heap slot that the
-// sender fills and the receiver empties. So no other goroutine ever touches the stack of one that waits.
+// How a value travels through a channel: as a word, which is the value itself when it is small and trivial, else the address
+// of a heap slot that the sender fills and the receiver empties. So no other goroutine ever touches the stack of one that
+// waits.
 #pragma once
 
 #include <cstdint>
