@@ -116,7 +116,7 @@ void bind_goroutine(py::module_& module) {
   using G = Goroutine;
   bind<G>(module, "Goroutine", "One goroutine as it was when the target stood still.", "id", &G::id, "address", &G::address,
           "label", &G::label, "status", &G::status, "wait_reason", &G::wait_reason, "wait_ns", &G::wait_ns, "wait_object",
-          &G::wait_object, "system", &G::system, "parent", &G::parent, "creation_pc", &G::creation_pc, "entry_pc",
+          &G::wait_object, "system", &G::system, "locked", &G::locked, "parent", &G::parent, "creation_pc", &G::creation_pc, "entry_pc",
           &G::entry_pc, "m", &G::m, "has_m", &G::has_m, "tid", &G::tid, "registers", &G::registers, "registers_live",
           &G::registers_live, "stack", &G::stack, "grows", &G::grows, "links", &G::links, "shrinks", &G::shrinks,
           "hot_splits", &G::hot_splits, "bytes_copied", &G::bytes_copied, "damage", &G::damage, "function", &G::function,

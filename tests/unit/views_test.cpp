@@ -130,6 +130,8 @@ TEST_CASE("the header of a goroutine in a library call names the function") {
   CHECK(goroutine_header(g) == "goroutine 7 [syscall (read), 5 minutes]:");
   g.wait_reason = "";
   CHECK(goroutine_header(g) == "goroutine 7 [syscall, 5 minutes]:");
+  g.locked = true;
+  CHECK(goroutine_header(g) == "goroutine 7 [syscall, 5 minutes, locked to thread]:");
 }
 
 TEST_CASE("equal stacks are printed once, without what differs between them") {

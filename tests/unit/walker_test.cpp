@@ -27,7 +27,7 @@ TEST_CASE("a parked goroutine is read in full") {
   runtime.goroutines[0].insert({{"wait_since", 400'000'000},
                                 {"wait_object", 0x9000},
                                 {"parent", 3},
-                                {"flags", 1},
+                                {"flags", 3},
                                 {"creation_pc", 0x402000},
                                 {"entry_pc", 0x403000},
                                 {"grows", 2},
@@ -47,6 +47,7 @@ TEST_CASE("a parked goroutine is read in full") {
   CHECK(g.wait_object == 0x9000);
   CHECK(g.label == "reader \\x1b[31m");
   CHECK(g.system);
+  CHECK(g.locked);
   CHECK(g.parent == 3);
   CHECK(g.creation_pc == 0x402000);
   CHECK(g.entry_pc == 0x403000);

@@ -35,6 +35,7 @@ std::string goroutine_header(const Goroutine& goroutine) {
   if (goroutine.wait_ns) {
     if (const auto waited = long_wait(*goroutine.wait_ns); !waited.empty()) text += ", " + waited;
   }
+  if (goroutine.locked) text += ", locked to thread";
   return text + "]:";
 }
 

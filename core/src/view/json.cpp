@@ -79,6 +79,7 @@ Json to_json(const Goroutine& g) {
           {"label", g.label},
           {"address", hex(g.address)},
           {"system", g.system},
+          {"locked", g.locked},
           {"wait_ns", value_or_null(g.wait_ns)},
           {"wait_object", address_or_null(g.wait_object)},
           {"m", g.has_m ? Json(g.m) : Json(nullptr)},

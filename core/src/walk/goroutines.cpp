@@ -23,7 +23,8 @@ class GoroutineWalk {
         stack_guard_(context.constant("stack_guard", -1)),
         preempt_(context.constant("guard_preempt", -1314)),
         force_move_(context.constant("guard_force_move", -275)),
-        system_flag_(context.constant("flag_system", 0)) {}
+        system_flag_(context.constant("flag_system", 0)),
+        locked_flag_(context.constant("flag_locked", 0)) {}
 
   void slab(Address address, std::uint64_t used) {
     auto& counts = context_.snapshot.goroutine_counts;
@@ -91,6 +92,7 @@ class GoroutineWalk {
     if (g.status == "waiting" || g.status == "syscall") waiting(g, record);
     g.label = record.text(fields_.label);
     g.system = (record.number(fields_.flags) & static_cast<std::uint64_t>(system_flag_)) != 0;
+    g.locked = (record.number(fields_.flags) & static_cast<std::uint64_t>(locked_flag_)) != 0;
     g.parent = record.number(fields_.parent);
     g.creation_pc = record.number(fields_.creation_pc);
     g.entry_pc = record.number(fields_.entry_pc);
@@ -250,6 +252,7 @@ class GoroutineWalk {
   std::int64_t preempt_;
   std::int64_t force_move_;
   std::int64_t system_flag_;
+  std::int64_t locked_flag_;
   std::uint64_t seen_ = 0;      // records looked at
   std::uint64_t segments_ = 0;  // older segments, over all goroutines
 };

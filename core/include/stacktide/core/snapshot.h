@@ -97,6 +97,7 @@ struct Goroutine {
   std::optional<std::int64_t> wait_ns;  // since when it waits, or the call is known to last
   Address wait_object = 0;              // channel or the like; of a library call the function
   bool system = false;
+  bool locked = false;  // to its thread: lock_os_thread()
   std::uint64_t parent = 0;
   Address creation_pc = 0;
   Address entry_pc = 0;
