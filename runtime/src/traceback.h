@@ -9,7 +9,7 @@
 //           program.cpp:20
 //
 // Concept. libgcc's unwinder walks the frames, from inside the thread; libbacktrace finds function, file and line, inlined
-// functions too. A parked goroutine is walked through stacktide_with_context (morestack.S), which gives the unwinder its
+// functions too. A parked goroutine is walked through stacktide_with_context (switch.S), which gives the unwinder its
 // saved context as the caller's.
 //
 // All of it may run in a signal handler, on the signal stack, whatever the interrupted code was doing: the unwinder finds
