@@ -7,6 +7,20 @@
 extern "C" int __sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept;
 
 namespace stacktide::runtime {
+namespace {
+
+// Signals whose action the program has set, a bit for each.
+constinit std::atomic<std::uint64_t> set_by_program = 0;
+
+std::uint64_t bit(int signal) { return std::uint64_t{1} << (signal - 1); }
+
+[[maybe_unused]] void note_set(int signal) {
+  if (signal >= 1 && signal < NSIG) set_by_program.fetch_or(bit(signal), std::memory_order_relaxed);
+}
+
+}  // namespace
+
+bool is_set_by_program(int signal) { return (set_by_program.load(std::memory_order_relaxed) & bit(signal)) != 0; }
 
 int set_action(int signal, const struct sigaction* action, struct sigaction* before) {
   return __sigaction(signal, action, before);
@@ -19,10 +33,11 @@ int set_action(int signal, const struct sigaction* action, struct sigaction* bef
 
 namespace {
 
+using stacktide::runtime::bit;
+using stacktide::runtime::note_set;
+
 // Signals that siginterrupt() wants to interrupt system calls; signal() looks here, as libc's does.
 constinit std::atomic<std::uint64_t> interrupting = 0;
-
-std::uint64_t bit(int signal) { return std::uint64_t{1} << (signal - 1); }
 
 using Handler = void (*)(int);
 
@@ -31,6 +46,7 @@ Handler install(int signal, Handler handler, int flags) {
     errno = EINVAL;
     return SIG_ERR;
   }
+  note_set(signal);
   struct sigaction action{};
   struct sigaction before{};
   action.sa_handler = handler;
@@ -45,6 +61,7 @@ Handler install(int signal, Handler handler, int flags) {
 
 STACKTIDE_EXPORT int sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
   if (action == nullptr) return __sigaction(signal, nullptr, before);
+  note_set(signal);
   struct sigaction changed = *action;
   changed.sa_flags |= SA_ONSTACK;
   return __sigaction(signal, &changed, before);
@@ -91,6 +108,7 @@ STACKTIDE_EXPORT Handler sigset(int signal, Handler disposition) noexcept {
   }
   struct sigaction action{};
   struct sigaction before{};
+  note_set(signal);
   action.sa_handler = disposition;
   action.sa_flags = SA_ONSTACK;
   if (__sigaction(signal, &action, &before) != 0 || sigprocmask(SIG_UNBLOCK, &set, &blocked) != 0) return SIG_ERR;

@@ -15,6 +15,8 @@
 
 namespace stacktide::runtime {
 
+// Has the program, or a library of it, set an action for this signal? What it inherited it has not set.
+bool is_set_by_program(int signal);
 // sigaction() as it is.
 int set_action(int signal, const struct sigaction* action, struct sigaction* before);
 

@@ -32,10 +32,13 @@ void set_handler(int signal, Handler handler, int flags) {
   set_action(signal, &action, nullptr);
 }
 
-// Only where nobody has one.
+// Only where nobody has one. SIGQUIT is taken although it was ignored when the program was started, as Go does: a shell
+// starts what it runs in the background so, and that is what one asks for its goroutines.
 void offer_handler(int signal, Handler handler, int flags) {
   struct sigaction before{};
-  if (set_action(signal, nullptr, &before) == 0 && before.sa_handler == SIG_DFL) set_handler(signal, handler, flags);
+  if (set_action(signal, nullptr, &before) != 0) return;
+  const bool inherited = signal == SIGQUIT && before.sa_handler == SIG_IGN && !is_set_by_program(signal);
+  if (before.sa_handler == SIG_DFL || inherited) set_handler(signal, handler, flags);
 }
 
 // Where a fault of a thread that is walking stacks continues. One thread does at a time.

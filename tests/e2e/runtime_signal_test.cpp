@@ -65,6 +65,24 @@ TEST_CASE("a thread that does not answer is not waited for") {
   CHECK(child.output().find("\ngoroutine 6 [running]:\nspin\n") != std::string::npos);
 }
 
+TEST_CASE("SIGQUIT reaches a program that a shell has started in the background, where it is ignored") {
+  const auto start = [](const std::string& argument) {
+    const std::string command = "trap '' QUIT; exec " + test_program("rt_signal_quit_O2") + " " + argument;
+    Child child = Child::start({"sh", "-c", command}, {.env = {"STACKTIDE_MAXPROCS=4"}, .folder = {}, .core = false});
+    child.wait_for_line("ready");
+    return child;
+  };
+  Child child = start("");
+  child.signal(SIGQUIT);
+  CHECK(child.wait() == 2);
+  // Unless the program itself says that it ignores it.
+  Child deliberate = start("ignore");
+  deliberate.signal(SIGQUIT);
+  deliberate.signal(SIGTERM);
+  CHECK(deliberate.wait() == 128 + SIGTERM);
+  CHECK(deliberate.output() == "ready\n");
+}
+
 TEST_CASE("a program's own handler of SIGQUIT stays") {
   Child child = start_quit("O2", {"own"});
   child.signal(SIGQUIT);

@@ -1,5 +1,5 @@
 // Goroutines in every state, for ever: what SIGQUIT shows. Says "ready" when all are there. "own": the program has a handler
-// of its own.
+// of its own; "ignore": it ignores it.
 #include <signal.h>
 #include <unistd.h>
 
@@ -59,6 +59,7 @@ int silent_pipe[2];
 
 int main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "own") signal(SIGQUIT, own_handler);
+  if (argc == 2 && std::string_view(argv[1]) == "ignore") signal(SIGQUIT, SIG_IGN);
   RT_CHECK(pipe(silent_pipe) == 0);
   const bool deaf = argc == 2 && std::string_view(argv[1]) == "deaf";
   stacktide::run([deaf] {
