@@ -100,39 +100,28 @@ std::uint32_t held_by(const Function* function) {
 
 Result<void> collect_from(const Object& object, const std::set<std::string, std::less<>>& defined, Calls& calls) {
   const Functions functions(object);
-  for (const Elf64_Shdr& section : object.sections()) {
-    if (section.sh_type != SHT_RELA || section.sh_entsize != sizeof(Elf64_Rela)) continue;
-    if (section.sh_info >= object.sections().size())
-      return std::unexpected(object.name() + ": damaged object file: relocations");
-    const Elf64_Shdr& target = object.sections()[section.sh_info];
-    if ((target.sh_flags & SHF_EXECINSTR) == 0) continue;
-    const Bytes code = object.contents(target);
-    const Bytes table = object.contents(section);
-    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
-      Elf64_Rela relocation;
-      std::memcpy(&relocation, table.data() + at, sizeof(relocation));
-      const std::uint64_t index = ELF64_R_SYM(relocation.r_info);
-      if (index < object.first_global()) continue;
-      if (index >= object.symbol_count()) return std::unexpected(object.name() + ": damaged object file: relocations");
-      const Symbol symbol = object.symbol(index);
-      if (symbol.defined || symbol.name.empty() || !is_branch(relocation, code)) continue;
-      const std::uint32_t held = held_by(functions.at(section.sh_info, relocation.r_offset));
-      if (symbol.name.starts_with(kIndirectThunk)) calls.indirect_held = std::max(calls.indirect_held, held);
-      if (defined.contains(symbol.name)) continue;
-      auto known = calls.direct.find(symbol.name);
-      if (known == calls.direct.end()) {
-        if (is_exempt(symbol.name) && !is_refused(symbol.name)) continue;
-        known = calls.direct.emplace(std::string(symbol.name), Call{}).first;
-      }
-      Call& call = known->second;
-      if (call.object.empty() || held > call.held) {
-        call.caller = object.function_at(section.sh_info, relocation.r_offset);
-        call.object = object.name();
-        call.held = held;
-      }
-      call.weak = call.weak && symbol.weak;
+  const auto note = [&](std::size_t section, Bytes code, const Elf64_Rela& relocation) {
+    const std::uint64_t index = ELF64_R_SYM(relocation.r_info);
+    if (index < object.first_global()) return;
+    const Symbol symbol = object.symbol(index);
+    if (symbol.defined || symbol.name.empty() || !is_branch(relocation, code)) return;
+    const std::uint32_t held = held_by(functions.at(section, relocation.r_offset));
+    if (symbol.name.starts_with(kIndirectThunk)) calls.indirect_held = std::max(calls.indirect_held, held);
+    if (defined.contains(symbol.name)) return;
+    auto known = calls.direct.find(symbol.name);
+    if (known == calls.direct.end()) {
+      if (is_exempt(symbol.name) && !is_refused(symbol.name)) return;
+      known = calls.direct.emplace(std::string(symbol.name), Call{}).first;
     }
-  }
+    Call& call = known->second;
+    if (call.object.empty() || held > call.held) {
+      call.caller = object.function_at(section, relocation.r_offset);
+      call.object = object.name();
+      call.held = held;
+    }
+    call.weak = call.weak && symbol.weak;
+  };
+  if (!object.each_code_relocation(note)) return std::unexpected(object.name() + ": damaged object file: relocations");
   return {};
 }
 

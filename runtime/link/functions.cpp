@@ -57,23 +57,12 @@ Functions::Functions(const Object& object) {
 }
 
 void Functions::read_checks(const Object& object) {
-  for (const Elf64_Shdr& section : object.sections()) {
-    if (section.sh_type != SHT_RELA || section.sh_entsize != sizeof(Elf64_Rela) ||
-        section.sh_info >= object.sections().size())
-      continue;
-    const Elf64_Shdr& target = object.sections()[section.sh_info];
-    if ((target.sh_flags & SHF_EXECINSTR) == 0) continue;
-    const Bytes code = object.contents(target);
-    const Bytes table = object.contents(section);
-    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
-      Elf64_Rela relocation;
-      std::memcpy(&relocation, table.data() + at, sizeof(relocation));
-      const std::uint64_t index = ELF64_R_SYM(relocation.r_info);
-      if (index >= object.symbol_count() || object.symbol(index).name != "__morestack") continue;
-      const std::size_t found = index_at(section.sh_info, relocation.r_offset);
-      if (found != all_.size()) all_[found].checked = read_stack_check(code, relocation.r_offset, all_[found].check);
-    }
-  }
+  // Whether the file is damaged is said by who asks for its calls.
+  (void)object.each_code_relocation([&](std::size_t section, Bytes code, const Elf64_Rela& relocation) {
+    if (object.symbol(ELF64_R_SYM(relocation.r_info)).name != "__morestack") return;
+    const std::size_t found = index_at(section, relocation.r_offset);
+    if (found != all_.size()) all_[found].checked = read_stack_check(code, relocation.r_offset, all_[found].check);
+  });
 }
 
 std::size_t Functions::index_at(std::size_t section, std::uint64_t offset) const {

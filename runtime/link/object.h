@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <filesystem>
 #include <span>
@@ -79,6 +80,11 @@ class Object {
   // Index of the first symbol that is not local.
   std::size_t first_global() const { return first_global_; }
 
+  // Calls visit(section, code, relocation) for each relocation of an executable section: the section's index and contents. False,
+  // before the relocations in question, when the file is damaged.
+  template <class Visit>
+  bool each_code_relocation(Visit visit) const;
+
   // The name of symbol `index` of a symbol table (.dynsym, which symbol() does not read); "" when there is none.
   std::string_view symbol_name(const Elf64_Shdr& table, std::uint64_t index) const;
 
@@ -96,6 +102,24 @@ class Object {
   std::string_view symbol_names_;
   std::size_t first_global_ = 0;
 };
+
+template <class Visit>
+bool Object::each_code_relocation(Visit visit) const {
+  for (const Elf64_Shdr& section : sections_) {
+    if (section.sh_type != SHT_RELA || section.sh_entsize != sizeof(Elf64_Rela)) continue;
+    if (section.sh_info >= sections_.size()) return false;
+    const Elf64_Shdr& target = sections_[section.sh_info];
+    if ((target.sh_flags & SHF_EXECINSTR) == 0) continue;
+    const Bytes table = contents(section);
+    for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= table.size(); at += sizeof(Elf64_Rela)) {
+      Elf64_Rela relocation;
+      std::memcpy(&relocation, table.data() + at, sizeof(relocation));
+      if (ELF64_R_SYM(relocation.r_info) >= symbol_count()) return false;
+      visit(std::size_t{section.sh_info}, contents(target), relocation);
+    }
+  }
+  return true;
+}
 
 struct Member {
   std::string name;  // file name as the archive has it

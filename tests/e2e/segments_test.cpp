@@ -21,15 +21,6 @@ namespace {
 constexpr int kLevels = 6;  // calls of deep() in rt_segments
 constexpr int kTurns = 1000;
 
-std::string cli(std::vector<std::string> arguments, const std::vector<std::string>& target) {
-  arguments.insert(arguments.begin(), cli_program());
-  arguments.insert(arguments.end(), target.begin(), target.end());
-  const auto output = run(arguments);
-  INFO(output.err);
-  REQUIRE(output.exit_code == 0);
-  return output.out;
-}
-
 // "rt_segments.cpp:22", for the first line with this text.
 std::string place(std::string_view text) {
   std::ifstream source(STACKTIDE_SOURCE_DIR "/tests/programs/rt_segments.cpp");
@@ -69,7 +60,7 @@ void check_frames(const json& goroutine) {
 }
 
 void check_chain(const std::string& printed, const std::vector<std::string>& target) {
-  const auto parsed = json::parse(cli({"stack", "2", "--json"}, target));
+  const auto parsed = json::parse(cli_output({"stack", "2", "--json"}, target));
   const auto& goroutine = parsed.at("goroutines").at(0);
   const auto& stack = goroutine.at("stack");
   const auto& segments = stack.at("segments");
@@ -79,8 +70,8 @@ void check_chain(const std::string& printed, const std::vector<std::string>& tar
   CHECK(goroutine.at("links").get<std::size_t>() == segments.size() - 1);
   CHECK(std::ranges::count_if(goroutine.at("frames"), [](const auto& f) { return f.at("function") == "deep"; }) == kLevels);
   check_frames(goroutine);
-  const auto bt = cli({"bt", "2"}, target);
-  const auto text = cli({"stack", "2"}, target);
+  const auto bt = cli_output({"bt", "2"}, target);
+  const auto text = cli_output({"stack", "2"}, target);
   std::uint64_t links = 0;
   for (std::size_t i = 1; i < segments.size(); ++i) {
     const auto& segment = segments.at(i);
@@ -99,14 +90,14 @@ void check_chain(const std::string& printed, const std::vector<std::string>& tar
 }
 
 void check_splits(const std::vector<std::string>& target) {
-  const auto parsed = json::parse(cli({"history", "--splits", "--json"}, target));
+  const auto parsed = json::parse(cli_output({"history", "--splits", "--json"}, target));
   const auto& hottest = parsed.at("splits").at(0);
   CHECK(hottest.at("count") == kTurns);
   CHECK(hottest.at("function") == "crossing");
   CHECK(hottest.at("caller_function") == "loop");
   CHECK(hottest.at("bytes").get<int>() >= 1500 - 128);  // a leaf's last bytes may lie below its sp
   CHECK(hottest.at("allocated").get<int>() < kTurns);
-  const auto lines = lines_of(cli({"history", "--splits", "--limit", "1"}, target));
+  const auto lines = lines_of(cli_output({"history", "--splits", "--limit", "1"}, target));
   REQUIRE(lines.size() == 4);
   CHECK(lines[0].starts_with("links  allocated  bytes  function"));
   CHECK(lines[1] == fmt::format(" 1000  {:>9}  {:>5}  crossing ({})  loop ({})", hottest.at("allocated").get<int>(),
@@ -125,19 +116,19 @@ void check(const std::string& program, const std::string& policy) {
   const std::vector<std::string> live = {"--pid", std::to_string(child.pid())};
   check_chain(printed, live);
   check_splits(live);
-  const auto splits = cli({"history", "--splits"}, live);
-  const auto bt = cli({"bt", "2"}, live);
+  const auto splits = cli_output({"history", "--splits"}, live);
+  const auto bt = cli_output({"bt", "2"}, live);
   const auto path = make_core(child);
   const std::vector<std::string> core = {"--core", path};
   check_chain(printed, core);
   check_splits(core);
-  CHECK(cli({"history", "--splits"}, core) == splits);
-  CHECK(cli({"bt", "2"}, core) == bt);
+  CHECK(cli_output({"history", "--splits"}, core) == splits);
+  CHECK(cli_output({"bt", "2"}, core) == bt);
   const GdbSession gdb({"goroutine history --splits", "goroutine bt 2", "goroutine 2 stack"},
                        {.arguments = {program, path}});
   CHECK(gdb.at(0) == splits);
   CHECK(gdb.at(1) == bt);
-  CHECK(gdb.at(2) == cli({"stack", "2"}, core));
+  CHECK(gdb.at(2) == cli_output({"stack", "2"}, core));
 }
 
 }  // namespace

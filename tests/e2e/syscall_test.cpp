@@ -22,15 +22,6 @@ namespace {
 constexpr int kPs = 2;
 constexpr int kCalls = kPs + 4;  // that last: read() by each reader, poll(), a mutex, on_system_stack(), blocking()
 
-std::string cli(std::vector<std::string> arguments, const std::vector<std::string>& target) {
-  arguments.insert(arguments.begin(), cli_program());
-  arguments.insert(arguments.end(), target.begin(), target.end());
-  const auto output = run(arguments);
-  INFO(output.err);
-  REQUIRE(output.exit_code == 0);
-  return output.out;
-}
-
 // Until each of them is known to last. `ready` comes when those in read() are.
 Child start(const std::string& program) {
   auto child = Child::start({program, std::to_string(kPs)},
@@ -38,7 +29,7 @@ Child start(const std::string& program) {
   child.wait_for_line("ready");
   const auto end = std::chrono::steady_clock::now() + kTimeout;
   while (true) {
-    const auto list = cli({"list", "--json", "--with", "status=syscall"}, {"--pid", std::to_string(child.pid())});
+    const auto list = cli_output({"list", "--json", "--with", "status=syscall"}, {"--pid", std::to_string(child.pid())});
     if (nlohmann::json::parse(list).at("goroutines").size() == kCalls) return child;
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error(list);
   }
@@ -128,23 +119,23 @@ std::string unmarked(std::string text) {
 void check(const std::string& program) {
   auto child = start(program);
   const std::vector<std::string> live = {"--pid", std::to_string(child.pid())};
-  const auto list = cli({"list"}, live);
+  const auto list = cli_output({"list"}, live);
   CHECK(without_numbers(list) == expected_list());
-  const auto sched = cli({"sched"}, live);
+  const auto sched = cli_output({"sched"}, live);
   INFO(sched);
   CHECK(sched_of(sched).ps == std::vector<std::string>{"0 idle -", "1 idle -"});
   CHECK(sched_of(sched).ms == std::vector<std::string>{"1 blocking - ", "2 blocking - read", "3 blocking - read",
                                                        "6 blocking - poll", "7 blocking - pthread_mutex_lock",
                                                        "8 blocking - on_system_stack"});
   CHECK(sched.find("\nwaiting       in calls without a P 6, timers 0\n") != std::string::npos);
-  const auto bt = cli({"bt", "2"}, live);
+  const auto bt = cli_output({"bt", "2"}, live);
   CHECK(bt.starts_with("goroutine 2 [syscall (read)]:\n"));
 
   const auto path = make_core(child);
   const std::vector<std::string> core = {"--core", path};
-  CHECK(cli({"list"}, core) == list);
-  CHECK(cli({"sched"}, core) == sched);
-  CHECK(cli({"bt", "2"}, core) == bt);
+  CHECK(cli_output({"list"}, core) == list);
+  CHECK(cli_output({"sched"}, core) == sched);
+  CHECK(cli_output({"bt", "2"}, core) == bt);
   const GdbSession gdb({"info goroutines", "goroutine sched", "goroutine 7"}, {.arguments = {program, path}});
   CHECK(unmarked(gdb.at(0)) == list);
   CHECK(gdb.at(1) == sched);
@@ -167,7 +158,7 @@ TEST_CASE("goroutines in library calls that last are listed with the function, a
 TEST_CASE("JSON has the function's name and address, the thread, and for how long; conditions find it") {
   auto child = start(test_program("rt_syscall_O2"));
   const std::vector<std::string> live = {"--pid", std::to_string(child.pid())};
-  const auto list = nlohmann::json::parse(cli({"list", "--json", "--with", "wait_reason=^poll$"}, live));
+  const auto list = nlohmann::json::parse(cli_output({"list", "--json", "--with", "wait_reason=^poll$"}, live));
   REQUIRE(list.at("goroutines").size() == 1);
   const auto& poller = list.at("goroutines").at(0);
   CHECK(poller.at("status") == "syscall");
@@ -175,7 +166,7 @@ TEST_CASE("JSON has the function's name and address, the thread, and for how lon
   CHECK(poller.at("wait_object").get<std::string>().starts_with("0x"));
   CHECK(poller.at("wait_ns").get<std::int64_t>() > 0);
   CHECK(poller.at("stack").at("used").get<int>() > 0);
-  const auto sched = nlohmann::json::parse(cli({"sched", "--json"}, live));
+  const auto sched = nlohmann::json::parse(cli_output({"sched", "--json"}, live));
   const auto& ms = sched.at("ms");
   const auto m = std::ranges::find_if(ms, [](const auto& one) { return one.at("goroutine") == 6; });
   REQUIRE(m != ms.end());
@@ -190,7 +181,7 @@ TEST_CASE("a stripped program names its library calls all the same") {
   REQUIRE(run({"strip", "-s", "-o", stripped, test_program("rt_syscall_O2")}).exit_code == 0);
   auto child = start(stripped);
   const auto list =
-      nlohmann::json::parse(cli({"list", "--json", "--with", "id=^[2367]$"}, {"--pid", std::to_string(child.pid())}));
+      nlohmann::json::parse(cli_output({"list", "--json", "--with", "id=^[2367]$"}, {"--pid", std::to_string(child.pid())}));
   std::string calls;
   for (const auto& g : list.at("goroutines")) calls += g.at("wait_reason").get<std::string>() + " ";
   CHECK(calls == "read read poll pthread_mutex_lock ");

@@ -65,6 +65,8 @@ void receiver(const std::shared_ptr<Shared>& shared) {
   shared->receivers.done();
 }
 
+std::uint64_t all_shrinks = 0;  // of parked receivers, over all rounds
+
 // Sends `values` numbers and texts; every other shrinker runs without a P, as the monitor does.
 void once(long values) {
   const auto shared = std::make_shared<Shared>();
@@ -95,8 +97,7 @@ void once(long values) {
   shared->over = true;
   shared->shrinkers.wait();
   RT_CHECK(shared->sum == values * (values - 1) / 2);
-  // Or nothing has raced here.
-  RT_CHECK(shared->shrinks > 0);
+  all_shrinks += shared->shrinks;
 }
 
 }  // namespace
@@ -106,5 +107,7 @@ int main(int argc, char** argv) {
   for (int i = 0; i < rounds; ++i) {
     stacktide::run([] { once(1000); });
   }
+  // Or nothing has raced. In a single round that may happen.
+  RT_CHECK(all_shrinks > 0);
   std::printf("%d rounds: right\n", rounds);
 }

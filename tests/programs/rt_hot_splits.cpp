@@ -12,18 +12,19 @@ using stacktide::runtime::hot_splits;
 
 std::atomic<std::uint64_t> all_links = 0;
 
-[[gnu::noinline, gnu::aligned(256)]] void callee() {
+[[gnu::noipa, gnu::aligned(256)]] void callee() {
   volatile char room[900];
   room[0] = 1;
   room[899] = room[0];
 }
 
+// Not a copy made for one caller, either: its code is looked for at its address.
 // Calls callee() on a stack that has no room for it, n times.
-[[gnu::noinline, gnu::aligned(256)]] void loop_a(int n) {
+[[gnu::noipa, gnu::aligned(256)]] void loop_a(int n) {
   for (int i = 0; i < n; ++i) callee();
 }
 
-[[gnu::noinline, gnu::aligned(256)]] void loop_b(int n) {
+[[gnu::noipa, gnu::aligned(256)]] void loop_b(int n) {
   for (int i = 0; i < n; ++i) callee();
   volatile int keep = n;
   (void)keep;

@@ -379,4 +379,12 @@ std::string test_program(std::string_view name) { return fmt::format("{}/tests/p
 std::string sample_program(std::string_view name) { return fmt::format("{}/bin/samples/{}", STACKTIDE_BUILD_DIR, name); }
 std::string cli_program() { return fmt::format("{}/bin/stacktide", STACKTIDE_BUILD_DIR); }
 
+std::string cli_output(std::vector<std::string> arguments, const std::vector<std::string>& target) {
+  arguments.insert(arguments.begin(), cli_program());
+  arguments.insert(arguments.end(), target.begin(), target.end());
+  const Output output = run(arguments);
+  if (output.exit_code != 0) throw std::runtime_error(arguments[1] + " failed:\n" + output.err + output.out);
+  return output.out;
+}
+
 }  // namespace stacktide::test

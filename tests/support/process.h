@@ -97,5 +97,7 @@ std::string status_field(pid_t pid, std::string_view field);
 std::string test_program(std::string_view name);
 std::string sample_program(std::string_view name);
 std::string cli_program();
+// What `stacktide ARGUMENTS... TARGET...` prints; throws when it does not exit with 0.
+std::string cli_output(std::vector<std::string> arguments, const std::vector<std::string>& target);
 
 }  // namespace stacktide::test
