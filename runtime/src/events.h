@@ -23,11 +23,12 @@ struct Event {
   std::uint32_t new_size;
   std::uint32_t used;
   std::uint32_t adjusted;
+  std::uint32_t scanned;
   std::uint32_t duration;
   std::uint16_t kind;
   std::uint16_t ring;
 };
-static_assert(sizeof(Event) == 64);
+static_assert(sizeof(Event) == 72);
 
 struct EventRing {
   Event* records;

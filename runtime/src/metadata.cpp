@@ -13,6 +13,7 @@
 #include "hot_splits.h"
 #include "processor.h"
 #include "scheduler.h"
+#include "stack_map.h"
 #include "stacktide/abi.h"
 #include "worker.h"
 
@@ -31,6 +32,7 @@ using type_event_ring = EventRing;
 using type_hot_split = HotSplit;
 using type_span = Span;
 using type_stack_cell = StackCell;
+using type_stack_maps = StackMaps;
 
 // M is published with its private part too; offsetof on these (standard layout but for atomics) is what GCC supports.
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"
@@ -241,6 +243,7 @@ void publish_descriptor() {
   set_root(root_scheduler, &scheduler, 1);
   set_root(root_goroutine_slabs, &slab_table.slabs, 0);
   set_root(root_hot_splits, hot_splits, kHotSplits);
+  set_root(root_stack_maps, &stack_maps, 1);
 }
 
 void publish_slabs(std::uint64_t count) { set_root(root_goroutine_slabs, &slab_table.slabs, count); }

@@ -85,7 +85,7 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   ++g.links;
   count_split(demand.pc, demand.caller, demand.frame + demand.args, !reuse);
   const std::int64_t end = clock_now();
-  record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0,
+  record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0, 0,
                 reuse ? 0 : clamp32(static_cast<std::uint64_t>(end - start)), event_kind_link, 0},
                demand.caller);
   return body_sp;
@@ -101,7 +101,7 @@ void unlink_segment(Goroutine& g) {
     set_extents(g, segment->lo, segment->hi);
     g.sp = segment->sp;
   }
-  record_event({clock_now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0, 0, 0,
+  record_event({clock_now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0, 0, 0, 0,
                 event_kind_release, 0},
                0);
   // The record now describes the stretch that was left.

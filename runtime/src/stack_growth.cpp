@@ -141,7 +141,7 @@ void grow(Goroutine& g, const Demand& demand) {
   ++g.grows;
   expect_shrinks();
   const std::int64_t end = clock_now();
-  record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted,
+  record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted, 0,
                 clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
                demand.caller);
 }
@@ -154,7 +154,7 @@ void stress_move(Goroutine& g) {
   g.status.store(status_copystack, std::memory_order_relaxed);
   const std::uint32_t adjusted = copystack(g, g.stack_hi - g.stack_lo);
   g.status.store(status_running, std::memory_order_relaxed);
-  record_stress_move({clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted, 0, event_kind_none, 0});
+  record_stress_move({clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted, 0, 0, event_kind_none, 0});
 }
 
 std::uint32_t& eh_uncaught() {
@@ -210,7 +210,7 @@ bool shrink_if_idle(Goroutine& g, bool self) {
     ++g.shrinks;
     if (self) rearm(g);
     const std::int64_t end = clock_now();
-    record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted,
+    record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted, 0,
                   clamp32(static_cast<std::uint64_t>(end - start)), event_kind_shrink, 0},
                  0);
   }

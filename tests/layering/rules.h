@@ -33,7 +33,7 @@ inline const std::map<std::string, std::set<std::string>, std::less<>> kMayInclu
     {"runtime/abi", {}},
     {"runtime/include", {}},
     {"runtime/src", {"runtime/abi", "runtime/include"}},
-    {"runtime/link", {}},
+    {"runtime/link", {"runtime/abi"}},
     {"core/include", {}},
     {"core/src", {"core/include", "runtime/abi"}},
     {"core/python", {"core/include"}},
@@ -111,7 +111,7 @@ struct Named {
 inline Named named_by(const fs::path& root, const std::string& file, const Include& include) {
   const std::string& name = include.name;
   if (name.starts_with("stacktide/core/")) return {"core/include", {}};
-  if (name == "stacktide/abi.h") return {"runtime/abi", {}};
+  if (name == "stacktide/abi.h" || name == "stacktide/stack_map.h") return {"runtime/abi", {}};
   if (name.starts_with("stacktide/")) return {"runtime/include", {}};
   if (!include.quoted) return {};
   const fs::path beside = (fs::path(file).parent_path() / name).lexically_normal();

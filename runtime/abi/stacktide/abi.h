@@ -132,7 +132,7 @@ typedef struct {
  * F(type, field, kind). Sizes are bytes, times nanoseconds of CLOCK_MONOTONIC, addresses the target's own. */
 
 #define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring) T(hot_split)   \
-  T(span) T(stack_cell)
+  T(span) T(stack_cell) T(stack_maps)
 
 /* stack_*: extents of the current (newest) segment. stackguard0: the guard, or a sentinel. stackguard: the true guard.
  * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
@@ -237,8 +237,8 @@ typedef struct {
   F(slab, capacity, UNSIGNED)                                                                                               \
   F(slab, used, UNSIGNED)
 
-/* One stack event, 64 bytes. used: bytes in use in the old segment. pc: return address in the function that needed room, 0 for
- * a shrink. adjusted: words changed. duration: nanoseconds, saturating; 0 for a release, and for a link that found a segment kept.
+/* One stack event. used: bytes in use in the old segment. pc: return address in the function that needed room, 0 for
+ * a shrink. adjusted: words changed; scanned: those of them that no stack map spoke of. duration: nanoseconds, saturating; 0 for a release, and for a link that found a segment kept.
  * ring: index of the ring. */
 #define STACKTIDE_FIELDS_event(F)                                                                                           \
   F(event, time, SIGNED)                                                                                                    \
@@ -250,6 +250,7 @@ typedef struct {
   F(event, new_size, UNSIGNED)                                                                                              \
   F(event, used, UNSIGNED)                                                                                                  \
   F(event, adjusted, UNSIGNED)                                                                                              \
+  F(event, scanned, UNSIGNED)                                                                                               \
   F(event, duration, UNSIGNED)                                                                                              \
   F(event, kind, ENUM)                                                                                                      \
   F(event, ring, UNSIGNED)
@@ -289,10 +290,27 @@ typedef struct {
   F(stack_cell, freed_by, UNSIGNED)                                                                                         \
   F(stack_cell, next, UNSIGNED)
 
+/* The program's stack maps and what they were good for. address, size: the block that stack_map.h describes; size 0: the program has none. walks: stacks
+ * that were walked by their records to be copied; complete: those of them in which every frame had one; frames: by record. words_*: skipped as scalars for
+ * certain, checked (a record says that they may be pointers), scanned (no record). lookalikes: of the skipped ones, those whose value lay in the stack that
+ * moved; counted under STACKTIDE_STRESS=move alone. */
+#define STACKTIDE_FIELDS_stack_maps(F)                                                                                      \
+  F(stack_maps, address, ADDRESS)                                                                                           \
+  F(stack_maps, size, UNSIGNED)                                                                                             \
+  F(stack_maps, adjust, ENUM)                                                                                               \
+  F(stack_maps, walks, UNSIGNED)                                                                                            \
+  F(stack_maps, complete, UNSIGNED)                                                                                         \
+  F(stack_maps, frames, UNSIGNED)                                                                                           \
+  F(stack_maps, words_skipped, UNSIGNED)                                                                                    \
+  F(stack_maps, words_checked, UNSIGNED)                                                                                    \
+  F(stack_maps, words_scanned, UNSIGNED)                                                                                    \
+  F(stack_maps, lookalikes, UNSIGNED)
+
 #define STACKTIDE_FIELDS(F)                                                                                                 \
   STACKTIDE_FIELDS_goroutine(F) STACKTIDE_FIELDS_segment(F) STACKTIDE_FIELDS_m(F) STACKTIDE_FIELDS_p(F)                     \
   STACKTIDE_FIELDS_scheduler(F) STACKTIDE_FIELDS_slab(F) STACKTIDE_FIELDS_event(F) STACKTIDE_FIELDS_event_ring(F)        \
-  STACKTIDE_FIELDS_hot_split(F) STACKTIDE_FIELDS_span(F) STACKTIDE_FIELDS_stack_cell(F)
+  STACKTIDE_FIELDS_hot_split(F) STACKTIDE_FIELDS_span(F) STACKTIDE_FIELDS_stack_cell(F)                                \
+  STACKTIDE_FIELDS_stack_maps(F)
 
 /* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers. */
 #define STACKTIDE_ENUMS(E)                                                                                                  \
@@ -332,7 +350,9 @@ typedef struct {
   E(span_state, returning, 3, "returning")                                                                                  \
   E(span_state, unmapped, 4, "unmapped")                                                                                    \
   E(p_status, idle, 0, "idle")                                                                                              \
-  E(p_status, running, 1, "running")
+  E(p_status, running, 1, "running")                                                                                        \
+  E(adjust, maps, 0, "maps")                                                                                                \
+  E(adjust, scan, 1, "scan")
 
 /* C(name, value). stack_guard: bytes between stack_lo and the guard. stack_small: a frame below this many bytes compares rsp
  * itself with the guard, so it may reach that far below. stack_big: frames from here on size the new stack by themselves.
@@ -351,14 +371,14 @@ typedef struct {
   C(canary, INT64_C(0x57ac71de0ddba115))
 
 /* K(name, version). goroutines: slabs of records. saved_context: a goroutine that is not running resumes at pc with sp and bp;
- * unwinding starts there by CFI, taking pc as it is. segments, scheduler, events: as described above. */
+ * unwinding starts there by CFI, taking pc as it is. segments, scheduler, events: as described above. stack_maps: stack_map.h. */
 #define STACKTIDE_CONTRACTS(K)                                                                                              \
-  K(goroutines, 1) K(saved_context, 1) K(segments, 1) K(scheduler, 1) K(events, 1)
+  K(goroutines, 1) K(saved_context, 1) K(segments, 1) K(scheduler, 1) K(events, 1) K(stack_maps, 1)
 
 /* R(name, type). runtime_version is text. */
 #define STACKTIDE_ROOTS(R)                                                                                                  \
   R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring) R(hot_splits, hot_split) \
-  R(spans, span) R(stack_cells, stack_cell)
+  R(spans, span) R(stack_cells, stack_cell) R(stack_maps, stack_maps)
 #define STACKTIDE_ROOT_VERSION "runtime_version"
 
 #endif
