@@ -2,13 +2,14 @@
 //
 // It is given a whole link command and runs it, changed in what goroutine code needs: thunks that carry library calls to the
 // system stack, goroutine objects first, movable code in a section of its own. Then it verifies the program that the linker
-// made. A command without goroutine code is run as it is. The exit status is the linker's.
+// made, and links its stack maps into it. A command without goroutine code is run as it is. The exit status is the linker's.
 #include <cstdio>
 #include <filesystem>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "maps_object.h"
 #include "plan.h"
 #include "process.h"
 #include "verify.h"
@@ -25,6 +26,7 @@ without stacktide; CMake puts stacktide-link before it for targets of stacktide_
   --help               print this text
 
 The linked program is verified: goroutine code that could overrun its stack fails the link, by name.
+Stack maps are made from it and linked into it; `stacktide-maps PROGRAM` shows them.
 Thunks and copies of objects are kept in OUTPUT.stacktide/ beside the program; it may be deleted.
 Exit status: the linker's; 1 if goroutine code cannot be linked, with the reason on standard error.
 )";
@@ -60,6 +62,26 @@ int fail_without_program(const stacktide::link::CommandLine& line, const std::st
   return fail(reason);
 }
 
+// Makes the stack maps of the linked program, and links it once more with them; not if it has these already.
+stacktide::link::Result<int> link_with_maps(const stacktide::link::CommandLine& line, const stacktide::link::Plan& plan) {
+  const auto maps = stacktide::link::make_stack_maps(line.output);
+  if (!maps) return std::unexpected(maps.error());
+  const auto changed = stacktide::link::write_maps_object(line.driver, plan.directory, *maps);
+  if (!changed) return std::unexpected(changed.error());
+  if (!*changed) return 0;
+  const auto before = stacktide::link::code_layout(line.output);
+  if (!before) return std::unexpected(before.error());
+  const auto status = stacktide::link::run_command(plan.command);
+  if (!status) return std::unexpected(status.error());
+  if (*status != 0) return *status;
+  const auto after = stacktide::link::code_layout(line.output);
+  if (!after) return std::unexpected(after.error());
+  if (*before != *after)
+    return std::unexpected("the linker laid goroutine code out in another way when it linked the same objects again, so its "
+                           "stack maps are wrong: leave out options that make links differ");
+  return 0;
+}
+
 // Links, verifies, and only then leaves a program behind.
 int link_goroutine_program(const stacktide::link::CommandLine& line, const stacktide::link::Plan& plan) {
   const auto status = stacktide::link::run_command(plan.command);
@@ -67,6 +89,11 @@ int link_goroutine_program(const stacktide::link::CommandLine& line, const stack
   if (*status != 0) return *status;
   const auto definer = [&](std::string_view symbol) { return stacktide::link::unchecked_definer(line, symbol); };
   auto done = stacktide::link::verify(line.output, plan.expected, definer);
+  if (done) {
+    const auto linked = link_with_maps(line, plan);
+    if (linked && *linked != 0) return *linked;
+    if (!linked) done = std::unexpected(linked.error());
+  }
   if (done && !line.strip.empty()) done = stacktide::link::strip_program(line);
   return done ? 0 : fail_without_program(line, done.error());
 }

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "flags.h"
+#include "maps_object.h"
 #include "movable.h"
 #include "probe.h"
 #include "process.h"
@@ -182,7 +183,8 @@ class Writer {
     return {};
   }
 
-  Result<void> write_command(const Inputs& inputs, const fs::path& thunks, Plan& plan) {
+  // made: objects that the launcher itself has made.
+  Result<void> write_command(const Inputs& inputs, const std::vector<fs::path>& made, Plan& plan) {
     const fs::path wraps = directory_ / "wrap.rsp";
     if (auto done = write_if_changed(wraps, wrap_options(plan.calls.direct)); !done) return std::unexpected(done.error());
     plan.command = {line_.driver};
@@ -191,7 +193,7 @@ class Writer {
       const Word& word = line_.words[i];
       if (word.kind != Word::Kind::option && !placed) {
         plan.command.insert(plan.command.end(), first_.begin(), first_.end());
-        plan.command.push_back(thunks.string());
+        for (const fs::path& object : made) plan.command.push_back(object.string());
         placed = true;
       }
       if (!goroutine_words_.contains(i) || (word.kind == Word::Kind::archive && !word.whole_archive))
@@ -212,7 +214,8 @@ class Writer {
   void remove_stale() const {
     std::error_code ignored;
     for (const fs::directory_entry& entry : fs::directory_iterator(directory_, ignored)) {
-      if (entry.path().extension() == ".o" && entry.path().filename() != "thunks.o" && !copies_.contains(entry.path())) {
+      if (entry.path().extension() == ".o" && entry.path().filename() != "thunks.o" &&
+          entry.path().filename() != "maps.o" && !copies_.contains(entry.path())) {
         fs::remove(entry.path(), ignored);
       }
     }
@@ -305,9 +308,12 @@ Result<Plan> make_plan(const CommandLine& line) {
 
   Writer writer(line, *inputs, directory);
   if (auto done = writer.place_goroutine_objects(*inputs, plan); !done) return std::unexpected(done.error());
-  const auto thunks = assemble_thunks(line.driver, directory, thunk_assembly(plan.calls));
+  const auto thunks = assemble(line.driver, directory, "thunks", thunk_assembly(plan.calls));
   if (!thunks) return std::unexpected(thunks.error());
-  if (auto done = writer.write_command(*inputs, *thunks, plan); !done) return std::unexpected(done.error());
+  const auto maps = first_maps_object(line.driver, directory);
+  if (!maps) return std::unexpected(maps.error());
+  plan.directory = directory;
+  if (auto done = writer.write_command(*inputs, {thunks->first, *maps}, plan); !done) return std::unexpected(done.error());
   writer.remove_stale();
   return plan;
 }

@@ -1,6 +1,6 @@
 // What has to be done to a link command, and the command that results.
 //
-// Order of the result's inputs: movable goroutine objects, other goroutine objects, thunks, then all the rest in its own
+// Order of the result's inputs: movable goroutine objects, other goroutine objects, thunks, stack maps, then all the rest in its own
 // order. The linker keeps the first copy of an inline or template function, and it must be one with stack checks; of two
 // with checks the movable one.
 //
@@ -24,6 +24,7 @@ struct Plan {
   std::vector<std::string> movable;  // names of the movable objects
   std::vector<std::string> pinned;   // and of the other goroutine objects
   Expected expected;                 // what the result must hold
+  std::filesystem::path directory;   // of what is kept beside the program
 };
 
 // Reads all inputs, writes the thunks and the copies of movable objects to OUTPUT.stacktide/, and assembles.

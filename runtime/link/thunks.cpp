@@ -76,15 +76,16 @@ Result<bool> write_if_changed(const fs::path& path, std::string_view text) {
   return true;
 }
 
-Result<fs::path> assemble_thunks(const std::string& driver, const fs::path& directory, std::string_view assembly) {
-  const fs::path source = directory / "thunks.s";
-  const fs::path object = directory / "thunks.o";
+Result<std::pair<fs::path, bool>> assemble(const std::string& driver, const fs::path& directory, const std::string& name,
+                                           std::string_view assembly, bool anew) {
+  const fs::path source = directory / (name + ".s");
+  const fs::path object = directory / (name + ".o");
   std::error_code ignored;
   const auto written = write_if_changed(source, assembly);
   if (!written) return std::unexpected(written.error());
-  if (!*written && fs::exists(object, ignored)) return object;
+  if (!*written && !anew && fs::exists(object, ignored)) return std::pair(object, false);
   // The object is made under another name: one that was cut short is never taken for good.
-  const fs::path fresh = directory / "thunks.o.new";
+  const fs::path fresh = directory / (name + ".o.new");
   fs::remove(object, ignored);
   const auto status = run_command({driver, "-c", "-x", "assembler", source.string(), "-o", fresh.string()});
   if (!status) return std::unexpected(status.error());
@@ -92,7 +93,7 @@ Result<fs::path> assemble_thunks(const std::string& driver, const fs::path& dire
   std::error_code error;
   fs::rename(fresh, object, error);
   if (error) return std::unexpected(object.string() + ": " + error.message());
-  return object;
+  return std::pair(object, true);
 }
 
 }  // namespace stacktide::link

@@ -1,7 +1,7 @@
 /* Stack maps: which words of a frame are pointers, for each place where goroutine code calls.
  *
  * Concept. stacktide-link reads CFI and DWARF of the linked program and adds two blocks to it. The *maps* (symbol
- * stacktide_maps, section stacktide_maps, loaded with the program, read-only) tell the runtime what to do with each word of a
+ * stacktide_maps, section .stacktide_maps, loaded with the program, read-only) tell the runtime what to do with each word of a
  * frame when it copies a stack. The *names* (section .debug_stacktide, not loaded; strip and objcopy --only-keep-debug treat
  * it as debug information) tell a person which variable a word is. Both are little-endian, and all offsets in them are bytes
  * from the start of their block.
@@ -27,7 +27,7 @@
 #define STACKTIDE_NAMES_MAGIC UINT32_C(0x6d616e73) /* "snam" */
 #define STACKTIDE_MAPS_VERSION 1
 #define STACKTIDE_MAPS_SYMBOL "stacktide_maps"
-#define STACKTIDE_MAPS_SECTION "stacktide_maps"
+#define STACKTIDE_MAPS_SECTION ".stacktide_maps"
 #define STACKTIDE_NAMES_SECTION ".debug_stacktide"
 
 typedef struct {
@@ -87,7 +87,9 @@ typedef struct {
 enum {
   STACKTIDE_CFA_RSP = 0,  /* rsp + offset; rsp at the return address */
   STACKTIDE_CFA_RBP = 1,  /* rbp + offset */
-  STACKTIDE_CFA_AT_RBP = 2 /* the word at rbp + offset (a frame that aligns the stack) */
+  /* The word at rbp + offset: a frame that aligns the stack. The caller's rbp is the word at rbp. Nothing else of the frame is known:
+   * whatever register its callees saved may be a pointer. */
+  STACKTIDE_CFA_AT_RBP = 2
 };
 enum {
   STACKTIDE_SHAPE_PINNED = 1,   /* the frame must not move */

@@ -1,0 +1,97 @@
+#include "maps_object.h"
+
+#include <system_error>
+
+#include "movable.h"
+#include "program.h"
+#include "stacktide/stack_map.h"
+#include "thunks.h"
+
+namespace stacktide::link {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the assembler is to include, beside the text.
+constexpr const char* kSites = "maps.sites";
+constexpr const char* kShapes = "maps.shapes";
+constexpr const char* kNames = "maps.names";
+
+std::string numbers(std::string_view directive, std::initializer_list<std::uint64_t> values) {
+  std::string line = "\t" + std::string(directive) + " ";
+  for (const std::uint64_t value : values) line += std::to_string(value) + ",";
+  line.back() = '\n';
+  return line;
+}
+
+std::string include(const fs::path& file) { return "\t.incbin \"" + file.string() + "\"\n"; }
+
+std::string assembly(const fs::path& directory, const StackMaps& maps) {
+  const std::uint64_t regions = maps.regions.size() * sizeof(stacktide_map_region);
+  const std::uint64_t sites_at = sizeof(stacktide_maps_header) + regions;
+  const std::uint64_t shapes_at = sites_at + maps.sites.size();
+  std::string text = "# Made by stacktide-link from the linked program (stack_map.h).\n";
+  text += "\t.section " STACKTIDE_MAPS_SECTION ",\"a\",@progbits\n\t.p2align 3\n";
+  text += "\t.globl " STACKTIDE_MAPS_SYMBOL "\n\t.hidden " STACKTIDE_MAPS_SYMBOL "\n\t.type " STACKTIDE_MAPS_SYMBOL
+          ", @object\n" STACKTIDE_MAPS_SYMBOL ":\n";
+  text += numbers(".long", {STACKTIDE_MAPS_MAGIC});
+  text += numbers(".short", {STACKTIDE_MAPS_VERSION, sizeof(stacktide_maps_header)});
+  text += numbers(".long", {shapes_at + maps.shapes.size(), sizeof(stacktide_maps_header), maps.regions.size(), sites_at,
+                            maps.sites.size() / sizeof(stacktide_map_site), shapes_at, maps.shapes.size(), 0});
+  for (const StackMaps::Region& region : maps.regions) {
+    text += "\t.quad " + region.anchor + " - . - " + std::to_string(region.before_anchor) + "\n";
+    text += numbers(".long", {region.size, region.first_site, region.site_count, 0});
+  }
+  if (!maps.sites.empty()) text += include(directory / kSites);
+  if (!maps.shapes.empty()) text += include(directory / kShapes);
+  text += "\t.size " STACKTIDE_MAPS_SYMBOL ", .-" STACKTIDE_MAPS_SYMBOL "\n";
+  if (!maps.names.empty()) {
+    text += "\t.section " STACKTIDE_NAMES_SECTION ",\"\",@progbits\n\t.p2align 3\n";
+    text += include(directory / kNames);
+  }
+  return text + "\t.section .note.GNU-split-stack,\"\",@progbits\n\t.section .note.GNU-no-split-stack,\"\",@progbits\n"
+                "\t.section .note.GNU-stack,\"\",@progbits\n";
+}
+
+}  // namespace
+
+Result<bool> write_maps_object(const std::string& driver, const fs::path& directory, const StackMaps& maps) {
+  bool changed = false;
+  for (const auto& [name, bytes] : {std::pair(kSites, &maps.sites), {kShapes, &maps.shapes}, {kNames, &maps.names}}) {
+    const auto written = write_if_changed(directory / name, *bytes);
+    if (!written) return std::unexpected(written.error());
+    changed = changed || *written;
+  }
+  const auto object = assemble(driver, directory, "maps", assembly(directory, maps), changed);
+  if (!object) return std::unexpected(object.error());
+  return object->second;
+}
+
+Result<fs::path> first_maps_object(const std::string& driver, const fs::path& directory) {
+  const fs::path object = directory / "maps.o";
+  std::error_code ignored;
+  if (fs::exists(object, ignored)) return object;
+  if (auto done = write_maps_object(driver, directory, {}); !done) return std::unexpected(done.error());
+  return object;
+}
+
+Result<CodeLayout> code_layout(const fs::path& path) {
+  const auto file = MappedFile::open(path);
+  if (!file) return std::unexpected(file.error());
+  const auto object = Object::parse(file->bytes(), path.string());
+  if (!object) return std::unexpected(object.error());
+  const Program program(*object);
+  CodeLayout layout;
+  for (const std::string_view name : {kMovableSection, kPinnedSection}) {
+    const Range range = program.section(name);
+    layout.lines.push_back(std::string(name) + " " + std::to_string(range.hi - range.lo));
+    for (const ProgramFunction& function : program.functions()) {
+      if (range.contains(function.begin))
+        layout.lines.push_back(std::to_string(function.begin - range.lo) + " " + std::to_string(function.end - function.begin) +
+                               " " + std::string(function.name));
+    }
+  }
+  return layout;
+}
+
+}  // namespace stacktide::link
