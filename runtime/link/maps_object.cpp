@@ -37,7 +37,8 @@ std::string assembly(const fs::path& directory, const StackMaps& maps) {
   text += numbers(".long", {STACKTIDE_MAPS_MAGIC});
   text += numbers(".short", {STACKTIDE_MAPS_VERSION, sizeof(stacktide_maps_header)});
   text += numbers(".long", {shapes_at + maps.shapes.size(), sizeof(stacktide_maps_header), maps.regions.size(), sites_at,
-                            maps.sites.size() / sizeof(stacktide_map_site), shapes_at, maps.shapes.size(), 0});
+                            maps.sites.size() / sizeof(stacktide_map_site), shapes_at, maps.shapes.size(),
+                            maps.pinned_sites});
   for (const StackMaps::Region& region : maps.regions) {
     text += "\t.quad " + region.anchor + " - . - " + std::to_string(region.before_anchor) + "\n";
     text += numbers(".long", {region.size, region.first_site, region.site_count, 0});
@@ -45,6 +46,7 @@ std::string assembly(const fs::path& directory, const StackMaps& maps) {
   if (!maps.sites.empty()) text += include(directory / kSites);
   if (!maps.shapes.empty()) text += include(directory / kShapes);
   text += "\t.size " STACKTIDE_MAPS_SYMBOL ", .-" STACKTIDE_MAPS_SYMBOL "\n";
+  text += "\t.globl " STACKTIDE_MAPS_SYMBOL "_end\n\t.hidden " STACKTIDE_MAPS_SYMBOL "_end\n" STACKTIDE_MAPS_SYMBOL "_end:\n";
   if (!maps.names.empty()) {
     text += "\t.section " STACKTIDE_NAMES_SECTION ",\"\",@progbits\n\t.p2align 3\n";
     text += include(directory / kNames);

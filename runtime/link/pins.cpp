@@ -18,10 +18,13 @@ constexpr std::string_view kPointsBack[] = {
     "_List_base",    "unordered_map",      "unordered_set", "unordered_multimap", "_Hashtable", "unordered_multiset",
     "_List_node_base", "_Rb_tree_header",
 };
-// Owns heap blocks that hold what its template arguments say, and nothing that points back.
+// Owns heap blocks that hold what its template arguments say, and nothing that points back. That a shared_ptr's deleter holds no
+// address of a local is for the program to promise, as it wrote the deleter down.
 constexpr std::string_view kOwns[] = {
     "vector",     "_Vector_base", "deque",           "_Deque_base", "forward_list",       "_Fwd_list_base",
-    "unique_ptr", "__uniq_ptr_impl", "__uniq_ptr_data", "_Bvector_base",
+    "unique_ptr", "__uniq_ptr_impl", "__uniq_ptr_data", "_Bvector_base", "shared_ptr", "__shared_ptr", "__shared_ptr_access",
+    "weak_ptr",   "__weak_ptr",      "__shared_count",  "__weak_count", "_Sp_counted_ptr_inplace", "__allocated_ptr",
+    "enable_shared_from_this", "_Sp_alloc_shared_tag",
 };
 // May hold pointers, as members or in heap blocks that none of them leads out of; those to a stack it only passes on.
 constexpr std::string_view kHarmless[] = {

@@ -89,6 +89,7 @@ class Maker {
     const FunctionMap map(entry == nullptr ? std::vector<Variable>{} : variables_of(*entry), function.begin, types_);
     const bool pinned = !movable_ || add_pins(function, entry != nullptr, map, *calls);
     for (const CallPlace& call : *calls) add_site(call, map, pinned);
+    if (pinned && movable_) maps_.pinned_sites += static_cast<std::uint32_t>(calls->size());
   }
 
   void add_site(const CallPlace& call, const FunctionMap& map, bool pinned) {
@@ -163,8 +164,10 @@ class Maker {
     std::vector<PinReason> reasons;
     const std::string name = demangle(function.name);
     const auto add = [&](std::string variable, std::string type) {
-      const bool had = std::ranges::any_of(
-          reasons, [&](const PinReason& reason) { return reason.variable == variable && reason.type == type; });
+      // The first of a name says enough: what is inlined has a "this" for every base.
+      const bool had = std::ranges::any_of(reasons, [&](const PinReason& reason) {
+        return reason.variable == variable && (reason.type == type || variable == "this");
+      });
       if (!had && reasons.size() < kMaxReasons) reasons.push_back({name, std::move(variable), std::move(type)});
     };
     if (!known) add("", "no debug information");

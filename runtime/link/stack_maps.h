@@ -44,6 +44,7 @@ struct StackMaps {
     std::uint32_t site_count = 0;
   };
   std::vector<Region> regions;
+  std::uint32_t pinned_sites = 0;  // of movable regions
   std::string sites;   // bytes, as loaded
   std::string shapes;  // bytes, as loaded
   std::string names;   // the whole names block

@@ -102,16 +102,16 @@ _Unwind_Reason_Code look_at_frame(_Unwind_Context* context, void* data) {
   if (bottom <= walk.target.address) {
     // The one that holds the address is the last to come here.
     walk.target.frame_pc = pc - 1;
-    walk.pinned = is_pinned_code(pc);
+    walk.pinned = is_pinned_frame(pc);
   } else {
-    walk.pinned = walk.pinned || is_pinned_code(pc);
+    walk.pinned = walk.pinned || is_pinned_frame(pc);
   }
   return _URC_NO_REASON;
 }
 
 // Would a move leave the address behind?
 bool judge(Target& target, const Goroutine* self) {
-  const bool all_move = scheduler.policy == policy_contiguous || !has_pinned_code();
+  const bool all_move = scheduler.policy == policy_contiguous || !may_be_pinned();
   if (self != nullptr) {
     target.segment = segment_of(*self, target.address);
     if (target.segment.hi != 0) {

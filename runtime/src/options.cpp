@@ -73,6 +73,15 @@ Options read_options() {
       refuse("STACKTIDE_POLICY", value, "auto, contiguous or segmented");
     }
   }
+  if (const char* value = std::getenv("STACKTIDE_ADJUST"); value != nullptr && *value != 0) {
+    if (std::strcmp(value, "maps") == 0) {
+      options.adjust = adjust_maps;
+    } else if (std::strcmp(value, "scan") == 0) {
+      options.adjust = adjust_scan;
+    } else {
+      refuse("STACKTIDE_ADJUST", value, "maps or scan");
+    }
+  }
   constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
   constexpr const char* kSize = "a power of two from 2048 to 1G, such as 64K";
   options.min_stack = size_option("STACKTIDE_MINSTACK", options.min_stack, 2048, kGiB, kSize);

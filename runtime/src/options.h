@@ -1,5 +1,5 @@
 // What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _STRICT, _FREED,
-// _EVENTS, _TRACEBACK. Read once, by run().
+// _ADJUST, _EVENTS, _TRACEBACK. Read once, by run().
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@ namespace stacktide::runtime {
 struct Options {
   std::uint32_t max_procs = 1;             // STACKTIDE_MAXPROCS: 1..256; default: the cores this process may use
   std::uint8_t policy = policy_automatic;  // STACKTIDE_POLICY: auto, contiguous, segmented
+  std::uint8_t adjust = adjust_maps;       // STACKTIDE_ADJUST: maps, scan
   std::uint64_t min_stack = 2048;          // STACKTIDE_MINSTACK: bytes, a power of two from 2048
   std::uint64_t segment_size = 8192;       // STACKTIDE_SEGMENT: bytes of a linked segment, a power of two from 2048
   std::uint64_t max_stack = std::uint64_t{1} << 30;  // STACKTIDE_MAXSTACK: bytes over all segments

@@ -19,6 +19,7 @@
 #include "spans.h"
 #include "stack.h"
 #include "stack_growth.h"
+#include "stack_map.h"
 #include "stacktide/detail/entries.h"
 #include "timers.h"
 #include "traceback.h"
@@ -68,6 +69,7 @@ void start_runtime() {
   scheduler.start = clock_now();
   scheduler.now.store(scheduler.start, std::memory_order_relaxed);
   find_code_ranges();
+  find_stack_maps(options.adjust);
   prepare_escape_check(options.strict);
   find_vector_state();
   prepare_library_calls();

@@ -15,6 +15,7 @@
 #include "scheduler.h"
 #include "segments.h"
 #include "stack.h"
+#include "stack_map.h"
 #include "tsan.h"
 
 extern "C" {
@@ -42,6 +43,13 @@ constinit Range pinned_code{};  // goroutine code that is not movable; empty whe
 
 std::uint64_t* words(std::uint64_t address) { return reinterpret_cast<std::uint64_t*>(address); }
 
+bool has_pinned_code() { return pinned_code.lo != pinned_code.hi; }
+
+bool is_pinned_record(std::uint64_t pc) {
+  const SiteRecord record = site_record(pc);
+  return record.shape != nullptr && record.pinned();
+}
+
 // Do the bytes before `pc` end a call? E8 rel32, or FF /2 in any of its lengths. Code before pc is mapped: it lies in the
 // same section.
 bool follows_call(std::uint64_t pc) {
@@ -54,20 +62,36 @@ bool follows_call(std::uint64_t pc) {
   return false;
 }
 
-// The first return address into pinned code in [from, to), or 0.
-std::uint64_t find_pinned(std::uint64_t from, std::uint64_t to) {
-  if (pinned_code.lo == pinned_code.hi) return 0;
+// The first word in [from, to) that could be the return address of a pinned frame, or 0.
+std::uint64_t scan_for_pinned(std::uint64_t from, std::uint64_t to) {
+  const bool records = has_pinned_records();
+  if (!has_pinned_code() && !records) return 0;
   for (std::uint64_t at = from; at < to; at += 8) {
     const std::uint64_t word = *words(at);
     if (pinned_code.contains(word) && follows_call(word)) return word;
+    if (records && is_pinned_record(word)) return word;
   }
   return 0;
+}
+
+// The return address of the youngest pinned frame of the current segment, or 0.
+std::uint64_t find_pinned(const Goroutine& g) {
+  if (!has_pinned_code() && !has_pinned_records()) return 0;
+  std::uint64_t pinned = 0;
+  std::uint64_t rest = 0;
+  const WalkEnd end = walk_frames(g, rest, [&](const MappedFrame& frame, const SiteRecord& record) {
+    if (!record.pinned()) return true;
+    pinned = frame.pc;
+    return false;
+  });
+  if (pinned != 0 || end == WalkEnd::bottom) return pinned;
+  return scan_for_pinned(rest, g.stack_hi);
 }
 
 bool may_copy(Goroutine& g, bool note) {
   if (scheduler.policy == policy_segmented) return false;
   if (scheduler.policy == policy_contiguous) return true;
-  const std::uint64_t pinned = find_pinned(g.sp, g.stack_hi);
+  const std::uint64_t pinned = find_pinned(g);
   if (note) g.pinned_pc = pinned;
   return pinned == 0;
 }
@@ -83,8 +107,16 @@ std::uint32_t adjust(std::uint64_t from, std::uint64_t to, std::uint64_t old_lo,
   return adjusted;
 }
 
-// Moves the current segment to one of new_size bytes. Returns the number of words adjusted.
-std::uint32_t copystack(Goroutine& g, std::uint64_t new_size) {
+// Adjusts the copy of a segment, word by word.
+std::uint32_t adjust_all(const Goroutine& g, const Move& move) {
+  std::uint32_t adjusted = adjust(g.sp + move.delta, move.hi + move.delta, move.lo, move.hi - move.lo, move.delta);
+  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous)
+    adjusted += adjust(segment->sp, segment->hi, move.lo, move.hi - move.lo, move.delta);
+  return adjusted;
+}
+
+// Moves the current segment to one of new_size bytes.
+Adjusted copystack(Goroutine& g, std::uint64_t new_size) {
   const std::uint64_t old_lo = g.stack_lo;
   const std::uint64_t old_hi = g.stack_hi;
   const std::uint64_t old_size = old_hi - old_lo;
@@ -92,15 +124,19 @@ std::uint32_t copystack(Goroutine& g, std::uint64_t new_size) {
   const std::uint64_t new_lo = allocate_stack(new_size, old_hi);
   const std::uint64_t new_hi = new_lo + new_size;
   const std::uint64_t delta = new_hi - old_hi;
-  std::uint32_t adjusted = 0;
+  Adjusted adjusted;
+  FrameAudit audit;
+  if (scheduler.stress_move) audit.before(g);
   {
     Changing changing(g);
     g.moving_from = old_lo;
     g.moving_to = new_lo;
     std::memcpy(words(new_hi - used), words(g.sp), used);
-    adjusted = adjust(new_hi - used, new_hi, old_lo, old_size, delta);
-    for (Segment* segment = g.segments; segment != nullptr; segment = segment->previous) {
-      adjusted += adjust(segment->sp, segment->hi, old_lo, old_size, delta);
+    const Move move{old_lo, old_hi, delta};
+    if (stack_maps.adjust == adjust_maps && has_stack_maps()) {
+      adjusted = adjust_by_maps(g, move);
+    } else {
+      adjusted.words = adjusted.scanned = adjust_all(g, move);
     }
     if (g.bp - old_lo <= old_size) g.bp += delta;
     set_extents(g, new_lo, new_hi);
@@ -108,6 +144,7 @@ std::uint32_t copystack(Goroutine& g, std::uint64_t new_size) {
     g.bytes_copied += used;
     g.moving_from = g.moving_to = 0;
   }
+  if (scheduler.stress_move) audit.after(g);
   free_stack(old_lo, old_size, g.id);
   return adjusted;
 }
@@ -136,13 +173,13 @@ void grow(Goroutine& g, const Demand& demand) {
   while (size < used + demand.frame + kStackGuard) size *= 2;
   if (total_size(g) - old_size + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
   g.status.store(status_copystack, std::memory_order_relaxed);
-  const std::uint32_t adjusted = copystack(g, size);
+  const Adjusted adjusted = copystack(g, size);
   g.status.store(status_running, std::memory_order_relaxed);
   ++g.grows;
   expect_shrinks();
   const std::int64_t end = clock_now();
-  record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted, 0,
-                clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
+  record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted.words,
+                adjusted.scanned, clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
                demand.caller);
 }
 
@@ -152,9 +189,9 @@ void stress_move(Goroutine& g) {
   const std::uint32_t size = clamp32(g.stack_hi - g.stack_lo);
   const std::uint32_t used = clamp32(g.stack_hi - g.sp);
   g.status.store(status_copystack, std::memory_order_relaxed);
-  const std::uint32_t adjusted = copystack(g, g.stack_hi - g.stack_lo);
+  const Adjusted adjusted = copystack(g, g.stack_hi - g.stack_lo);
   g.status.store(status_running, std::memory_order_relaxed);
-  record_stress_move({clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted, 0, 0, event_kind_none, 0});
+  record_stress_move({clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted.words, adjusted.scanned, 0, event_kind_none, 0});
 }
 
 std::uint32_t& eh_uncaught() {
@@ -206,12 +243,12 @@ bool shrink_if_idle(Goroutine& g, bool self) {
   if (possible) {
     const std::int64_t start = clock_now();
     note_high_water(g, g.sp);
-    const std::uint32_t adjusted = copystack(g, size / 2);
+    const Adjusted adjusted = copystack(g, size / 2);
     ++g.shrinks;
     if (self) rearm(g);
     const std::int64_t end = clock_now();
-    record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted, 0,
-                  clamp32(static_cast<std::uint64_t>(end - start)), event_kind_shrink, 0},
+    record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted.words,
+                  adjusted.scanned, clamp32(static_cast<std::uint64_t>(end - start)), event_kind_shrink, 0},
                  0);
   }
   if (!self) {
@@ -224,8 +261,8 @@ bool shrink_if_idle(Goroutine& g, bool self) {
   return possible;
 }
 
-bool is_pinned_code(std::uint64_t pc) { return pinned_code.contains(pc); }
-bool has_pinned_code() { return pinned_code.lo != pinned_code.hi; }
+bool is_pinned_frame(std::uint64_t pc) { return pinned_code.contains(pc) || is_pinned_record(pc); }
+bool may_be_pinned() { return has_pinned_code() || has_pinned_records(); }
 
 void find_code_ranges() {
   pinned_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_pinned),

@@ -5,14 +5,15 @@
 // goroutine that uses less than a quarter of its segment is halved.
 //
 // A copy moves the used part to the same distance from the new hi, and adds the distance to every aligned word, in all
-// segments of the goroutine and in its saved context, whose value lies in [old lo, old hi]. That finds every pointer as long
-// as derived pointers stay inside their objects (goroutine code is built with -fno-ivopts) and nothing outside the stack
-// points into it (what MOVABLE promises). What only looks like such a pointer keeps its low two bytes, see stack.h.
+// segments of the goroutine and in its saved context, whose value lies in [old lo, old hi] and which is no scalar for certain
+// (stack_map.h). That finds every pointer as long as derived pointers stay inside their objects (goroutine code is built with
+// -fno-ivopts) and nothing outside the stack points into it (what MOVABLE promises). What only looks like such a pointer keeps
+// its low two bytes, see stack.h.
 //
-// A frame is pinned when its code is in section stacktide_pinned, where stacktide-link puts all goroutine code that is not
-// MOVABLE. Frames are not walked for this: any word of the used part that is an address there, behind a call instruction, is
-// taken for a return address. That may pin too much (a stale word), never too little. While an exception is in flight
-// nothing is copied: the unwinder keeps stack addresses in the heap.
+// A frame is pinned when its record says so: its function is not MOVABLE, or holds what the heap may point back at. Where
+// records end, any word that is a return address into section stacktide_pinned, where stacktide-link puts all goroutine code
+// that is not MOVABLE, or one with a pinned record, is taken for a pinned frame's. That may pin too much (a stale word), never
+// too little. While an exception is in flight nothing is copied: the unwinder keeps stack addresses in the heap.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp);
 bool shrink_if_idle(Goroutine& g, bool self);
 // Finds the range of pinned code. Once, at start.
 void find_code_ranges();
-// May the goroutine code at pc not be moved? And is there any such code?
-bool is_pinned_code(std::uint64_t pc);
-bool has_pinned_code();
+// Must the frame with this return address stay where it is? And is there any such code?
+bool is_pinned_frame(std::uint64_t pc);
+bool may_be_pinned();
 
 }  // namespace stacktide::runtime

@@ -41,7 +41,7 @@ typedef struct {
   uint32_t site_count;
   uint32_t shape_offset;
   uint32_t shape_size; /* bytes of all shapes */
-  uint32_t reserved;
+  uint32_t pinned;     /* sites in MOVABLE code whose frames must not move all the same */
 } stacktide_maps_header;
 
 /* A stretch of goroutine code. */

@@ -140,9 +140,11 @@ __morestack:
     movq %fs:T_GOROUTINE(%rbx), %r12
     movq %rsp, G_SP(%r12)
     movq %rbp, G_BP(%r12)
-    leaq .Lsaved(%rip), %rax
+    leaq stacktide_saved_pc(%rip), %rax
     // The saved pc is one where CFI needs nothing but rsp and rbp.
-.Lsaved:
+    .globl stacktide_saved_pc
+    .hidden stacktide_saved_pc
+stacktide_saved_pc:
     movq %rax, G_PC(%r12)
     CFA_IS_SAVED_BP_PLUS_16
     movq %fs:T_SYSTEM_SP(%rbx), %r13

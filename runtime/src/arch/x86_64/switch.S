@@ -86,6 +86,9 @@ stacktide_start_pc:
     movq %r12, %rdi
     xorl %ebp, %ebp
     call *%r13
+    .globl stacktide_start_return
+    .hidden stacktide_start_return
+stacktide_start_return:
     leaq stacktide_goexit_impl(%rip), %r11
     call stacktide_runtime_call
     ud2
