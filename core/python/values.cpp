@@ -150,8 +150,8 @@ void bind_scheduler(py::module_& module) {
   using E = StackEvent;
   bind<E>(module, "StackEvent", "A stack that grew, was linked, shrank or was released.", "time", &E::time, "goroutine",
           &E::goroutine, "kind", &E::kind, "old_lo", &E::old_lo, "new_lo", &E::new_lo, "old_size", &E::old_size, "new_size",
-          &E::new_size, "used", &E::used, "adjusted", &E::adjusted, "duration", &E::duration, "pc", &E::pc, "function",
-          &E::function, "file", &E::file, "line", &E::line);
+          &E::new_size, "used", &E::used, "adjusted", &E::adjusted, "scanned", &E::scanned, "duration", &E::duration, "pc", &E::pc, "function",
+          &E::function, "file", &E::file, "line", &E::line, "ring", &E::ring, "number", &E::number);
   using H = HotSplit;
   bind<H>(module, "HotSplit", "A boundary that calls crossed from one segment to another.", "pc", &H::pc, "caller",
           &H::caller, "count", &H::count, "allocated", &H::allocated, "bytes", &H::bytes, "function", &H::function, "file",
@@ -160,6 +160,11 @@ void bind_scheduler(py::module_& module) {
 }
 
 void bind_snapshot(py::module_& module) {
+  using I = StackMapsInfo;
+  bind<I>(module, "StackMapsInfo", "The program's stack maps and what the runtime used them for.", "address", &I::address,
+          "size", &I::size, "adjust", &I::adjust, "walks", &I::walks, "complete", &I::complete, "frames", &I::frames,
+          "words_skipped", &I::words_skipped, "words_checked", &I::words_checked, "words_scanned", &I::words_scanned,
+          "lookalikes", &I::lookalikes);
   using C = Counts;
   bind<C>(module, "Counts", "How many entries a list had, were read, and were skipped.", "total", &C::total, "read",
           &C::read, "skipped", &C::skipped);
@@ -171,7 +176,7 @@ void bind_snapshot(py::module_& module) {
   bind<S>(module, "Snapshot", "All that was found in the target.", "target", &S::target, "kind", &S::kind, "pid", &S::pid,
           "runtime", &S::runtime, "now", &S::now, "goroutines", &S::goroutines, "goroutine_counts", &S::goroutine_counts,
           "ms", &S::ms, "m_counts", &S::m_counts, "ps", &S::ps, "p_counts", &S::p_counts, "scheduler", &S::scheduler,
-          "events", &S::events, "event_counts", &S::event_counts, "hot_splits", &S::hot_splits, "hot_split_counts",
+          "events", &S::events, "event_counts", &S::event_counts, "stack_maps", &S::stack_maps, "hot_splits", &S::hot_splits, "hot_split_counts",
           &S::hot_split_counts, "damage", &S::damage);
 }
 

@@ -56,9 +56,7 @@ const std::set<std::string> kMachineExceptions = {};
 const std::set<std::string> kProcessorExceptions = {
     "run_head", "run_tail",  // Processor::run_queue holds what is between them
 };
-const std::set<std::string> kEventExceptions = {
-    "ring",  // where it was found
-};
+const std::set<std::string> kEventExceptions = {};
 
 template <class Members>
 void check(const std::set<std::string>& fields, const Members& members, const std::set<std::string>& exceptions) {
@@ -85,7 +83,7 @@ TEST_CASE("the snapshot spells the goroutine's fields as the descriptor does") {
   check({STACKTIDE_FIELDS_goroutine(NAME)}, goroutine_members(), kGoroutineExceptions);
 }
 
-TEST_CASE("the snapshot spells the fields of segments, Ms, Ps and events as the descriptor does") {
+TEST_CASE("the snapshot spells the fields of segments, Ms, Ps, events and stack maps as the descriptor does") {
   const std::set<std::string> segment = {MEMBER(Segment, lo), MEMBER(Segment, hi), MEMBER(Segment, sp), MEMBER(Segment, pc)};
   check({STACKTIDE_FIELDS_segment(NAME)}, segment, {"previous"});  // the order of Stack::segments
   const std::set<std::string> machine = {MEMBER(Machine, id),        MEMBER(Machine, tid),       MEMBER(Machine, status),
@@ -99,8 +97,15 @@ TEST_CASE("the snapshot spells the fields of segments, Ms, Ps and events as the 
   const std::set<std::string> event = {
       MEMBER(StackEvent, time),     MEMBER(StackEvent, goroutine), MEMBER(StackEvent, kind),     MEMBER(StackEvent, old_lo),
       MEMBER(StackEvent, new_lo),   MEMBER(StackEvent, old_size),  MEMBER(StackEvent, new_size), MEMBER(StackEvent, used),
-      MEMBER(StackEvent, adjusted), MEMBER(StackEvent, duration),  MEMBER(StackEvent, pc)};
+      MEMBER(StackEvent, adjusted), MEMBER(StackEvent, duration),  MEMBER(StackEvent, pc),
+      MEMBER(StackEvent, scanned),  MEMBER(StackEvent, ring)};
   check({STACKTIDE_FIELDS_event(NAME)}, event, kEventExceptions);
+  const std::set<std::string> maps = {
+      MEMBER(StackMapsInfo, address),       MEMBER(StackMapsInfo, size),          MEMBER(StackMapsInfo, adjust),
+      MEMBER(StackMapsInfo, walks),         MEMBER(StackMapsInfo, complete),      MEMBER(StackMapsInfo, frames),
+      MEMBER(StackMapsInfo, words_skipped), MEMBER(StackMapsInfo, words_checked), MEMBER(StackMapsInfo, words_scanned),
+      MEMBER(StackMapsInfo, lookalikes)};
+  check({STACKTIDE_FIELDS_stack_maps(NAME)}, maps, {});
 }
 
 TEST_CASE("the scheduler's numbers are kept by the descriptor's names, whatever they are") {

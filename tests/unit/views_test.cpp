@@ -256,8 +256,8 @@ TEST_CASE("history is a table of events and a line of totals") {
   auto snapshot = snapshot_of({});
   snapshot.scheduler.values["start"] = 1'000'000'000;
   StackEvent grow{1'000'500'000, 7,  "grow", 0x1000,   0x2000,    2048,          4096,
-                  1312,          33, 1200,   0x401000, "recurse", "/x/grow.cpp", 21};
-  StackEvent shrink{2'000'000'000, 8, "shrink", 0x2000, 0x1000, 4096, 2048, 512, 3, 80, 0, "", "", 0};
+                  1312,          33, 0, 1200,   0x401000, "recurse", "/x/grow.cpp", 21};
+  StackEvent shrink{2'000'000'000, 8, "shrink", 0x2000, 0x1000, 4096, 2048, 512, 3, 0, 80, 0, "", "", 0};
   snapshot.events = {grow, shrink};
   snapshot.event_counts = {12, 2, 10};
   HistoryModel model{snapshot, {&snapshot.events[0], &snapshot.events[1]}, {}, 0};
@@ -271,6 +271,12 @@ TEST_CASE("history is a table of events and a line of totals") {
         "3 more before these: --all\n"
         "    time  goroutine  kind     old   new  used  adjusted   took  function\n"
         "1.000000          8  shrink  4096  2048   512         3  80 ns\n"
+        "0 grows, 1 shrink, 0 links, 0 releases; 10 lost\n");
+  snapshot.events[1].scanned = 2;
+  CHECK(history_text(one, {}) ==
+        "3 more before these: --all\n"
+        "    time  goroutine  kind     old   new  used  adjusted  scanned   took  function\n"
+        "1.000000          8  shrink  4096  2048   512         3        2  80 ns\n"
         "0 grows, 1 shrink, 0 links, 0 releases; 10 lost\n");
 }
 

@@ -119,6 +119,7 @@ Result<CommandResult> run_runtime(const CommandContext& context) {
     auto json = json_head(snapshot);
     json["runtime"] = to_json(snapshot.runtime);
     json["policy"] = snapshot.scheduler.policy;
+    json["stack_maps"] = snapshot.stack_maps ? to_json(*snapshot.stack_maps) : Json(nullptr);
     json["counts"] = {{"goroutines", to_json(snapshot.goroutine_counts)},
                       {"ps", to_json(snapshot.p_counts)},
                       {"ms", to_json(snapshot.m_counts)},

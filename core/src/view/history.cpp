@@ -37,16 +37,23 @@ std::string history_text(const HistoryModel& model, const Style& style) {
   table.column("time", Align::right);
   table.column("goroutine", Align::right);
   table.column("kind", Align::left);
-  for (const auto* header : {"old", "new", "used", "adjusted", "took"}) table.column(header, Align::right);
+  // Where maps speak of every word the column would say nothing.
+  const bool scanned = std::ranges::any_of(model.events, [](const StackEvent* event) { return event->scanned != 0; });
+  for (const auto* header : {"old", "new", "used", "adjusted"}) table.column(header, Align::right);
+  if (scanned) table.column("scanned", Align::right);
+  table.column("took", Align::right);
   table.column("function", Align::left);
-  table.shrink(8);
+  table.shrink(scanned ? 9 : 8);
   const auto start = origin(model.snapshot);
   for (const auto* event : model.events) {
-    table.row({fmt::format("{:.6f}", static_cast<double>(event->time - start) / 1e9), fmt::format("{}", event->goroutine),
-               event->kind, fmt::format("{}", event->old_size), fmt::format("{}", event->new_size),
-               fmt::format("{}", event->used), fmt::format("{}", event->adjusted),
-               duration(static_cast<std::int64_t>(event->duration)),
-               event->pc == 0 ? "" : place_of(event->function, event->file, event->line, event->pc)});
+    std::vector<std::string> cells = {fmt::format("{:.6f}", static_cast<double>(event->time - start) / 1e9),
+                                      fmt::format("{}", event->goroutine), event->kind};
+    for (const auto number : {event->old_size, event->new_size, event->used, event->adjusted})
+      cells.push_back(fmt::format("{}", number));
+    if (scanned) cells.push_back(fmt::format("{}", event->scanned));
+    cells.push_back(duration(static_cast<std::int64_t>(event->duration)));
+    cells.push_back(event->pc == 0 ? "" : place_of(event->function, event->file, event->line, event->pc));
+    table.row(std::move(cells));
   }
   if (!model.events.empty()) out += table.render(style);
   return out + totals(model);

@@ -170,11 +170,27 @@ Json to_json(const StackEvent& event) {
           {"new_size", event.new_size},
           {"used", event.used},
           {"adjusted", event.adjusted},
+          {"scanned", event.scanned},
           {"duration", event.duration},
           {"pc", address_or_null(event.pc)},
           {"function", event.function},
           {"file", event.file},
-          {"line", event.line}};
+          {"line", event.line},
+          {"ring", event.ring},
+          {"number", event.number}};
+}
+
+Json to_json(const StackMapsInfo& maps) {
+  return {{"address", address_or_null(maps.address)},
+          {"size", maps.size},
+          {"adjust", maps.adjust},
+          {"walks", maps.walks},
+          {"complete", maps.complete},
+          {"frames", maps.frames},
+          {"words_skipped", maps.words_skipped},
+          {"words_checked", maps.words_checked},
+          {"words_scanned", maps.words_scanned},
+          {"lookalikes", maps.lookalikes}};
 }
 
 Json to_json(const HotSplit& split) {

@@ -24,6 +24,7 @@ Json to_json(const Machine& machine);
 Json to_json(const Processor& processor);
 Json to_json(const Scheduler& scheduler);
 Json to_json(const StackEvent& event);
+Json to_json(const StackMapsInfo& maps);
 Json to_json(const HotSplit& split);
 Json to_json(const Runtime& runtime);
 Json to_json(const Counts& counts);

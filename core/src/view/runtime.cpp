@@ -12,6 +12,16 @@ std::string number(std::int64_t value) {
   return value > kLargestSize ? hex(static_cast<std::uint64_t>(value)) : fmt::format("{}", value);
 }
 
+std::vector<std::string> maps_lines(const StackMapsInfo& maps) {
+  if (maps.size == 0) return {fmt::format("none: all words are scanned (adjust {})", maps.adjust)};
+  return {fmt::format("{} at {}, adjust {}", plural(maps.size, "byte"), hex(maps.address), maps.adjust),
+          fmt::format("{} by record, {} complete, {}", plural(maps.walks, "walk"), grouped(maps.complete),
+                      plural(maps.frames, "frame")),
+          fmt::format("words: {} skipped, {} checked, {} scanned; {} that scanning would have changed",
+                      grouped(maps.words_skipped), grouped(maps.words_checked), grouped(maps.words_scanned),
+                      grouped(maps.lookalikes))};
+}
+
 }  // namespace
 
 std::string runtime_text(const Snapshot& snapshot, const Style& style) {
@@ -42,6 +52,7 @@ std::string runtime_text(const Snapshot& snapshot, const Style& style) {
   table.row({"goroutines", fmt::format("{} read, {} skipped", grouped(counts.read), grouped(counts.skipped))});
   table.row({"events", fmt::format("{} written, {} read, {} lost", grouped(snapshot.event_counts.total),
                                    grouped(snapshot.event_counts.read), grouped(snapshot.event_counts.skipped))});
+  if (snapshot.stack_maps) lines("stack maps", maps_lines(*snapshot.stack_maps));
   list("contracts", runtime.contracts);
   list("constants", runtime.constants);
   list("sizes", runtime.type_sizes);

@@ -51,7 +51,10 @@ void walk_ring(WalkContext& context, std::uint64_t number, Address address, cons
         for_each_record(context.target.memory(), ring.records + slot * size, end - begin, size, size, false,
                         [&](std::uint64_t index, std::span<const std::byte> bytes, std::span<const std::byte>) {
                           numbers.push_back(begin + index);
-                          snapshot.events.push_back(to_event(context.layout, kinds, Record(bytes)));
+                          auto event = to_event(context.layout, kinds, Record(bytes));
+                          event.ring = number;
+                          event.number = begin + index;
+                          snapshot.events.push_back(std::move(event));
                         });
     if (part.absent != 0 && result.absent == 0) result.first_absent = part.first_absent;
     result.read += part.read;
@@ -92,6 +95,7 @@ StackEvent to_event(const Layout& layout, const EnumTexts* kinds, const Record& 
   event.new_size = record.number(fields.new_size);
   event.used = record.number(fields.used);
   event.adjusted = record.number(fields.adjusted);
+  event.scanned = record.number(fields.scanned);
   event.duration = record.number(fields.duration);
   event.pc = record.number(fields.pc);
   return event;

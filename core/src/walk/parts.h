@@ -40,6 +40,7 @@ void walk_goroutines(WalkContext& context);
 void walk_scheduler(WalkContext& context);
 void walk_events(WalkContext& context);
 void walk_hot_splits(WalkContext& context);
+void walk_stack_maps(WalkContext& context);
 StackEvent to_event(const Layout& layout, const EnumTexts* kinds, const Record& record);
 
 }  // namespace stacktide

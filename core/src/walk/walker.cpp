@@ -75,6 +75,7 @@ Snapshot walk(Target& target, const Descriptor& descriptor, const Layout& layout
   if (layout.scheduler_on) walk_scheduler(context);
   if (layout.events) walk_events(context);
   if (layout.hot_splits) walk_hot_splits(context);
+  if (layout.stack_maps_on) walk_stack_maps(context);
   if (snapshot.damage.size() > kMaxDamageLines) {
     const auto more = snapshot.damage.size() - kMaxDamageLines;
     snapshot.damage.resize(kMaxDamageLines);

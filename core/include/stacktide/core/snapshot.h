@@ -168,11 +168,28 @@ struct StackEvent {
   std::uint64_t new_size = 0;
   std::uint64_t used = 0;
   std::uint64_t adjusted = 0;
+  std::uint64_t scanned = 0;  // of the adjusted words, those that no stack map spoke of
   std::uint64_t duration = 0;
   Address pc = 0;
   std::string function;  // of pc
   std::string file;
   std::uint32_t line = 0;
+  std::uint64_t ring = 0;    // where it was found
+  std::uint64_t number = 0;  // in that ring, counted from the start
+};
+
+// The program's stack maps and what the runtime used them for (abi.h, type stack_maps).
+struct StackMapsInfo {
+  Address address = 0;  // of the block; 0 none
+  std::uint64_t size = 0;
+  std::string adjust;  // how words are chosen when a stack moves: maps, scan
+  std::uint64_t walks = 0;
+  std::uint64_t complete = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t words_skipped = 0;
+  std::uint64_t words_checked = 0;
+  std::uint64_t words_scanned = 0;
+  std::uint64_t lookalikes = 0;
 };
 
 // A boundary that calls crossed from one segment to another, over all goroutines. pc 0: all that found no place in the
@@ -218,6 +235,7 @@ struct Snapshot {
   Scheduler scheduler;
   std::vector<StackEvent> events;    // by time
   Counts event_counts;               // skipped: overwritten in a ring
+  std::optional<StackMapsInfo> stack_maps;  // nothing: not exported, or not readable
   std::vector<HotSplit> hot_splits;  // most links first
   Counts hot_split_counts;           // records of the runtime's table that are in use
   std::vector<std::string> damage;   // of the target as a whole
