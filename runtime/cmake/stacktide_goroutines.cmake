@@ -102,8 +102,8 @@ function(stacktide_goroutines target)
   _stacktide_check_options(${target})
   cmake_language(EVAL CODE "cmake_language(DEFER CALL _stacktide_check_options [[${target}]])")
 
-  # Each of these cures a hazard; without it code is silently wrong. -g: the tools read it, and so will stack maps.
-  set(flags -fsplit-stack -fstack-reuse=none -fno-reorder-blocks-and-partition -maccumulate-outgoing-args
+  # Each of these cures a hazard; without it code is silently wrong. -g: the tools read it, and stack maps are made from it.
+  set(flags -fsplit-stack -fstack-reuse=none -fno-lifetime-dse -fno-reorder-blocks-and-partition -maccumulate-outgoing-args
             -mindirect-branch=thunk-extern -mindirect-branch-register -fcf-protection=none -fno-lto -g)
   if(arg_MOVABLE)
     # ivopts keeps pointers outside their object, which a move would not find.

@@ -127,6 +127,16 @@ std::optional<Dwarf_Die> DebugTree::definition_of(Dwarf_Die& declaration) {
   return found->second;
 }
 
+bool keeps_places_apart(Dwarf_Die& function) {
+  Dwarf_Die unit;
+  Dwarf_Attribute attribute;
+  if (dwarf_diecu(&function, &unit, nullptr, nullptr) == nullptr) return false;
+  const char* producer = dwarf_formstring(dwarf_attr(&unit, DW_AT_producer, &attribute));
+  if (producer == nullptr) return false;
+  const std::string_view options(producer);
+  return options.find(" -fstack-reuse=none") != options.npos && options.find(" -fno-lifetime-dse") != options.npos;
+}
+
 std::optional<Dwarf_Die> type_of(Dwarf_Die& entry) {
   Dwarf_Attribute attribute;
   Dwarf_Die type;
@@ -168,61 +178,6 @@ bool flag_of(Dwarf_Die& entry, unsigned int name) {
 std::string name_of(Dwarf_Die& entry) {
   const char* name = dwarf_diename(&entry);
   return name == nullptr ? "" : name;
-}
-
-std::string spelled(const DebugTree& tree, Dwarf_Die type) {
-  std::string prefix;
-  std::string suffix;
-  for (int depth = 0; depth < kMaxDepth; ++depth) {
-    const int tag = dwarf_tag(&type);
-    const auto inner = type_of(type);
-    switch (tag) {
-      case DW_TAG_const_type:
-        // "const" of a pointer stands behind it: "char* const".
-        if (inner && dwarf_tag(&const_cast<Dwarf_Die&>(*inner)) == DW_TAG_pointer_type) suffix = " const" + suffix;
-        else prefix += "const ";
-        break;
-      case DW_TAG_volatile_type:
-        prefix += "volatile ";
-        break;
-      case DW_TAG_restrict_type:
-      case DW_TAG_atomic_type:
-        break;
-      case DW_TAG_pointer_type:
-        suffix = "*" + suffix;
-        break;
-      case DW_TAG_reference_type:
-        suffix = "&" + suffix;
-        break;
-      case DW_TAG_rvalue_reference_type:
-        suffix = "&&" + suffix;
-        break;
-      case DW_TAG_array_type: {
-        std::string bounds;
-        each_child(type, [&](Dwarf_Die& child) {
-          if (dwarf_tag(&child) != DW_TAG_subrange_type) return;
-          Dwarf_Attribute attribute;
-          Dwarf_Word number = 0;
-          if (dwarf_formudata(dwarf_attr(&child, DW_AT_upper_bound, &attribute), &number) == 0)
-            bounds += "[" + std::to_string(number + 1) + "]";
-          else if (dwarf_formudata(dwarf_attr(&child, DW_AT_count, &attribute), &number) == 0)
-            bounds += "[" + std::to_string(number) + "]";
-          else bounds += "[]";
-        });
-        suffix = bounds + suffix;
-        break;
-      }
-      case DW_TAG_subroutine_type:
-        return prefix + (inner ? spelled(tree, *inner) : "void") + " (" + suffix + ")(...)";
-      case DW_TAG_ptr_to_member_type:
-        return prefix + "member pointer" + suffix;
-      default:
-        return prefix + (is_named_type(tag) ? tree.qualified_name(type) : name_of(type)) + suffix;
-    }
-    if (!inner) return prefix + "void" + suffix;
-    type = *inner;
-  }
-  return "...";
 }
 
 }  // namespace stacktide::link

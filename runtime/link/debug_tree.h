@@ -23,11 +23,11 @@ class DebugTree {
  public:
   // The error says what is wrong with the file, and what to do.
   static Result<DebugTree> open(const std::filesystem::path& program);
+  // Of a program without debug information: nothing is found in it.
+  DebugTree() : DebugTree(-1, nullptr) {}
   DebugTree(DebugTree&& other) noexcept;
   DebugTree& operator=(DebugTree&&) = delete;
   ~DebugTree();
-
-  Elf* elf() const { return dwarf_getelf(dwarf_); }
 
   // The function whose code begins at this address; nullptr when none is described.
   Dwarf_Die* function_at(std::uint64_t address);
@@ -49,6 +49,11 @@ class DebugTree {
   std::vector<Dwarf_Die> classes_;  // defined ones
   std::optional<std::unordered_map<std::string, Dwarf_Die>> definitions_;
 };
+
+// Was the function compiled so that no two variables or temporaries share a place in its frame? GCC ends a variable's life at the
+// end of its scope (-fstack-reuse=none keeps it from that), and a temporary's at the end of an inlined destructor
+// (-fno-lifetime-dse); the compiler's option list tells.
+bool keeps_places_apart(Dwarf_Die& function);
 
 // Calls visit(Dwarf_Die&) for each child.
 template <class Visit>

@@ -18,6 +18,8 @@ struct Needed {
 constexpr std::array kNeeded = {
     Needed{"cf-protection", "-fcf-protection=none", false, "the stack check must be a function's first instruction"},
     Needed{"stack-reuse=", "-fstack-reuse=none", false, "two variables in one place of a frame cannot be told apart"},
+    Needed{"lifetime-dse", "-fno-lifetime-dse", false,
+           "a temporary with a destructor and a variable in one place of a frame cannot be told apart"},
     Needed{"reorder-blocks-and-partition", "-fno-reorder-blocks-and-partition", false,
            "debuggers lose their way in functions of two parts"},
     Needed{"accumulate-outgoing-args", "-maccumulate-outgoing-args", false,
@@ -30,7 +32,7 @@ bool is_of_family(std::string_view word, std::string_view stem) {
   if (!word.starts_with("-f") && !word.starts_with("-m")) return false;
   word.remove_prefix(2);
   if (word.starts_with("no-")) word.remove_prefix(3);
-  return stem.ends_with('=') || stem == "cf-protection" ? word.starts_with(stem) : word == stem;
+  return stem.ends_with('=') || stem == "cf-protection" || stem == "lifetime-dse" ? word.starts_with(stem) : word == stem;
 }
 
 // The last word of `options` of this family; "" when there is none.

@@ -2,9 +2,15 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <fcntl.h>
+#include <libelf.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <utility>
 
 namespace stacktide::link {
 namespace {
@@ -34,10 +40,24 @@ std::optional<std::int32_t> slot_of(Dwarf_Frame* frame, unsigned reg) {
 
 }  // namespace
 
-std::optional<FrameTable> FrameTable::open(Elf* elf) {
-  Dwarf_CFI* cfi = dwarf_getcfi_elf(elf);
-  if (cfi == nullptr) return std::nullopt;
-  return FrameTable(cfi);
+Result<FrameTable> FrameTable::open(const std::filesystem::path& program) {
+  const int fd = ::open(program.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::unexpected(program.string() + ": " + std::strerror(errno));
+  elf_version(EV_CURRENT);
+  Elf* elf = elf_begin(fd, ELF_C_READ_MMAP, nullptr);
+  Dwarf_CFI* cfi = elf != nullptr ? dwarf_getcfi_elf(elf) : nullptr;
+  FrameTable table(fd, elf, cfi);
+  if (cfi == nullptr) return std::unexpected(program.string() + ": no .eh_frame, which says how frames are unwound");
+  return table;
+}
+
+FrameTable::FrameTable(FrameTable&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), elf_(std::exchange(other.elf_, nullptr)), cfi_(std::exchange(other.cfi_, nullptr)) {}
+
+FrameTable::~FrameTable() {
+  if (cfi_ != nullptr) dwarf_cfi_end(cfi_);
+  if (elf_ != nullptr) elf_end(elf_);
+  if (fd_ >= 0) ::close(fd_);
 }
 
 std::optional<FrameRules> FrameTable::rules_at(std::uint64_t pc) const {

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 
+#include "object.h"
 #include "stacktide/stack_map.h"
 
 namespace stacktide::link {
@@ -20,14 +22,19 @@ struct FrameRules {
 
 class FrameTable {
  public:
-  // nullopt when the program has no .eh_frame.
-  static std::optional<FrameTable> open(Elf* elf);
+  // The error says that the program has no .eh_frame.
+  static Result<FrameTable> open(const std::filesystem::path& program);
+  FrameTable(FrameTable&& other) noexcept;
+  FrameTable& operator=(FrameTable&&) = delete;
+  ~FrameTable();
   // nullopt for a frame that a stack map cannot describe.
   std::optional<FrameRules> rules_at(std::uint64_t pc) const;
 
  private:
-  explicit FrameTable(Dwarf_CFI* cfi) : cfi_(cfi) {}
-  Dwarf_CFI* cfi_;  // owned by the Elf
+  FrameTable(int fd, Elf* elf, Dwarf_CFI* cfi) : fd_(fd), elf_(elf), cfi_(cfi) {}
+  int fd_;
+  Elf* elf_;
+  Dwarf_CFI* cfi_;
 };
 
 }  // namespace stacktide::link

@@ -12,6 +12,9 @@ constexpr std::array<unsigned, STACKTIDE_MAP_REGISTER_COUNT> kRegisters = STACKT
 constexpr std::array<unsigned, STACKTIDE_MAP_REGISTER_COUNT> kArguments = STACKTIDE_MAP_ARGUMENTS;
 constexpr std::int64_t kLowest = -(std::int64_t{1} << 30);  // no frame is larger than the largest stack
 
+// Of a byte at this distance from the CFA, in its word.
+std::uint8_t bit_of(std::int64_t at) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(((at % 8) + 8) % 8)); }
+
 bool is_signed_word(Dwarf_Die type) {
   auto real = peeled(type);
   Dwarf_Attribute attribute;
@@ -23,8 +26,8 @@ bool is_signed_word(Dwarf_Die type) {
 
 }  // namespace
 
-FunctionMap::FunctionMap(std::vector<Variable> variables, std::uint64_t entry, TypeReader& types)
-    : variables_(std::move(variables)), entry_(entry), types_(types) {
+FunctionMap::FunctionMap(std::vector<Variable> variables, std::uint64_t entry, bool places_apart, TypeReader& types)
+    : variables_(std::move(variables)), entry_(entry), places_apart_(places_apart), types_(types) {
   kinds_.resize(variables_.size());
   bytes_.resize(variables_.size());
   uses_.resize(variables_.size());
@@ -35,6 +38,10 @@ FunctionMap::FunctionMap(std::vector<Variable> variables, std::uint64_t entry, T
     for (const Whereabouts& place : variable.places) {
       if (place.kind == Whereabouts::Kind::in_register) continue;
       if (bytes_[i].empty()) bytes_[i] = types_.bytes_of(variable.type);
+      if (place.kind == Whereabouts::Kind::partly) {
+        claim(place.offset, kinds_[i].size);
+        continue;
+      }
       std::vector<WordUse> uses;
       use_words(i, place.offset, uses);
       for (const WordUse& use : uses) {
@@ -42,6 +49,13 @@ FunctionMap::FunctionMap(std::vector<Variable> variables, std::uint64_t entry, T
       }
       if (place.kind == Whereabouts::Kind::fixed) uses_[i] = std::move(uses);
     }
+  }
+}
+
+// Bytes of the frame that belong to a variable, nobody knows which of its.
+void FunctionMap::claim(std::int64_t offset, std::uint64_t size) {
+  for (std::int64_t at = offset; at < 0 && at < offset + static_cast<std::int64_t>(size); ++at) {
+    if (at >= kLowest) claimed_[static_cast<std::uint32_t>((-at - 1) / 8)] |= bit_of(at);
   }
 }
 
@@ -53,7 +67,7 @@ void FunctionMap::use_words(std::size_t index, std::int64_t offset, std::vector<
     if (at >= 0) break;  // arguments lie in the caller's frame
     if (at < kLowest) continue;
     const auto word = static_cast<std::uint32_t>((-at - 1) / 8);
-    const auto bit = static_cast<std::uint8_t>(1U << static_cast<unsigned>(((at % 8) + 8) % 8));
+    const std::uint8_t bit = bit_of(at);
     if (uses.empty() || uses.back().word != word) uses.push_back({word, 0, 0, 0});
     const ByteKind kind = i < bytes.size() ? bytes[i] : kinds_[index].scalar ? ByteKind::scalar : ByteKind::unknown;
     if (kind == ByteKind::scalar) uses.back().scalars |= bit;
@@ -110,7 +124,7 @@ SiteMap FunctionMap::at(const CallPlace& call, const FrameRules& rules) const {
     for (const WordUse& use : uses_[i]) {
       const auto claim = claimed_.find(use.word);
       const unsigned claimed = claim == claimed_.end() ? 0 : claim->second;
-      if ((use.scalars & ~claimed) != 0) mark(use.word, STACKTIDE_WORD_SCALAR);
+      if (places_apart_ && (use.scalars & ~claimed) != 0) mark(use.word, STACKTIDE_WORD_SCALAR);
       else if (use.pointers != 0) mark(use.word, STACKTIDE_WORD_POINTER);
     }
   }
@@ -124,7 +138,7 @@ std::vector<NamedPlace> FunctionMap::names_at(const CallPlace& call, const Frame
     const Variable& variable = variables_[i];
     if (variable.name.empty()) continue;
     for (const Whereabouts& place : variable.places) {
-      if (!is_live(variable, place, call)) continue;
+      if (place.kind == Whereabouts::Kind::partly || !is_live(variable, place, call)) continue;
       const bool in_register = place.kind == Whereabouts::Kind::in_register;
       if (!in_register && rules.cfa == STACKTIDE_CFA_AT_RBP) continue;
       const std::uint8_t kind = kinds_[i].scalar     ? STACKTIDE_WORD_SCALAR

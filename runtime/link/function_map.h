@@ -1,7 +1,7 @@
 // The stack map of one function: what each word of its frame is at each call.
 //
-// Concept. A variable with a fixed place in the frame keeps it for as long as it is in scope (-fstack-reuse=none), so a word
-// that holds a byte of a scalar then is no pointer. A place that a location list gives is good for the names only: the
+// Concept. A variable with a fixed place in the frame keeps it for as long as it is in scope, if the code was compiled so that
+// nothing shares it (keeps_places_apart); so a word that holds a byte of a scalar then is no pointer. A place that a location list gives is good for the names only: the
 // compiler may keep something else there that has the same value. In a register, which GCC shares among all that is equal,
 // a scalar is certain only where no pointer can be equal to it: 64-bit signed integers, which goroutine code that moves must
 // not make of addresses. Argument registers at a function's entry hold what the ABI says.
@@ -47,8 +47,9 @@ struct NamedPlace {
 
 class FunctionMap {
  public:
-  // entry: address of the function's first instruction.
-  FunctionMap(std::vector<Variable> variables, std::uint64_t entry, TypeReader& types);
+  // entry: address of the function's first instruction. places_apart: no two variables share a place; otherwise no word is a
+  // scalar for certain.
+  FunctionMap(std::vector<Variable> variables, std::uint64_t entry, bool places_apart, TypeReader& types);
   SiteMap at(const CallPlace& call, const FrameRules& rules) const;
   // Innermost scopes first.
   std::vector<NamedPlace> names_at(const CallPlace& call, const FrameRules& rules) const;
@@ -61,6 +62,7 @@ class FunctionMap {
     std::uint8_t pointers;  // or a pointer's
     std::uint8_t others;    // not a scalar's for certain, pointers among them
   };
+  void claim(std::int64_t offset, std::uint64_t size);
   void use_words(std::size_t variable, std::int64_t offset, std::vector<WordUse>& uses) const;
   void mark_registers(const CallPlace& call, SiteMap& map) const;
   bool is_live(const Variable& variable, const Whereabouts& place, const CallPlace& call) const;
@@ -71,6 +73,7 @@ class FunctionMap {
   std::vector<std::vector<WordUse>> uses_;     // of each variable's fixed place
   std::unordered_map<std::uint32_t, std::uint8_t> claimed_;  // bytes of a word that may be no scalar, in some scope
   std::uint64_t entry_;
+  bool places_apart_;
   TypeReader& types_;
 };
 

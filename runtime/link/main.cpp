@@ -64,7 +64,7 @@ int fail_without_program(const stacktide::link::CommandLine& line, const std::st
 
 // Makes the stack maps of the linked program, and links it once more with them; not if it has these already.
 stacktide::link::Result<int> link_with_maps(const stacktide::link::CommandLine& line, const stacktide::link::Plan& plan) {
-  const auto maps = stacktide::link::make_stack_maps(line.output);
+  const auto maps = stacktide::link::make_stack_maps(line.output, false);
   if (!maps) return std::unexpected(maps.error());
   const auto changed = stacktide::link::write_maps_object(line.driver, plan.directory, *maps);
   if (!changed) return std::unexpected(changed.error());

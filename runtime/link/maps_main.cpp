@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     else program = word;
   }
   if (program.empty()) return fail("which program? (see --help)");
-  const auto maps = stacktide::link::make_stack_maps(program);
+  const auto maps = stacktide::link::make_stack_maps(program, true);
   if (!maps) return fail(maps.error());
   if (maps->regions.empty()) return fail(program + ": no goroutine code: it was not linked by stacktide-link");
   if (statistics || (!explain && !check)) print_statistics(*maps);

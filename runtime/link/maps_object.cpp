@@ -40,7 +40,7 @@ std::string assembly(const fs::path& directory, const StackMaps& maps) {
                             maps.sites.size() / sizeof(stacktide_map_site), shapes_at, maps.shapes.size(),
                             maps.pinned_sites});
   for (const StackMaps::Region& region : maps.regions) {
-    text += "\t.quad " + region.anchor + " - . - " + std::to_string(region.before_anchor) + "\n";
+    text += "\t.quad " + std::string(kMapsAnchor) + " - . + " + std::to_string(region.from_anchor) + "\n";
     text += numbers(".long", {region.size, region.first_site, region.site_count, 0});
   }
   if (!maps.sites.empty()) text += include(directory / kSites);
@@ -84,9 +84,12 @@ Result<CodeLayout> code_layout(const fs::path& path) {
   if (!object) return std::unexpected(object.error());
   const Program program(*object);
   CodeLayout layout;
+  const auto anchors = program.addresses_of(kMapsAnchor);
+  const std::uint64_t anchor = anchors.empty() ? 0 : anchors.front();
   for (const std::string_view name : {kMovableSection, kPinnedSection}) {
     const Range range = program.section(name);
-    layout.lines.push_back(std::string(name) + " " + std::to_string(range.hi - range.lo));
+    layout.lines.push_back(std::string(name) + " " + std::to_string(range.hi - range.lo) + " " +
+                           (range.lo == range.hi ? "" : std::to_string(static_cast<std::int64_t>(range.lo - anchor))));
     for (const ProgramFunction& function : program.functions()) {
       if (range.contains(function.begin))
         layout.lines.push_back(std::to_string(function.begin - range.lo) + " " + std::to_string(function.end - function.begin) +

@@ -26,20 +26,24 @@ constexpr std::string_view kOwns[] = {
     "weak_ptr",   "__weak_ptr",      "__shared_count",  "__weak_count", "_Sp_counted_ptr_inplace", "__allocated_ptr",
     "enable_shared_from_this", "_Sp_alloc_shared_tag",
 };
+// Holds no address that anybody could have made of a local.
+constexpr std::string_view kHoldsNone[] = {
+    "basic_string", "allocator", "new_allocator", "default_delete", "mutex", "__mutex_base", "recursive_mutex", "__recursive_mutex_base",
+    "timed_mutex", "recursive_timed_mutex", "shared_mutex", "condition_variable", "__condvar", "exception_ptr", "error_code",
+    "error_condition", "type_info", "thread", "char_traits", "locale",
+};
 // May hold pointers, as members or in heap blocks that none of them leads out of; those to a stack it only passes on.
 constexpr std::string_view kHarmless[] = {
-    "basic_string",     "basic_string_view", "span",          "initializer_list", "allocator",          "char_traits",
-    "unique_lock",      "lock_guard",        "scoped_lock",   "shared_lock",      "reference_wrapper",  "coroutine_handle",
-    "exception_ptr",    "error_code",        "error_condition", "thread",         "mutex",              "__mutex_base",
-    "recursive_mutex",  "condition_variable", "type_info",    "exception",        "bad_alloc",          "runtime_error",
-    "logic_error",      "out_of_range",      "invalid_argument", "length_error",  "basic_ostream",      "basic_istream",
-    "basic_iostream",   "basic_ios",         "ios_base",      "basic_streambuf",  "basic_stringbuf",    "basic_ostringstream",
-    "basic_istringstream", "basic_stringstream", "locale",    "default_delete",   "atomic",             "__atomic_base",
-    "memory_resource",  "polymorphic_allocator", "monotonic_buffer_resource", "compare_three_way", "__cow_string",
+    "basic_string_view", "span", "initializer_list", "unique_lock", "lock_guard", "scoped_lock", "shared_lock",
+    "reference_wrapper", "coroutine_handle", "exception", "nested_exception", "_Nested_exception", "bad_alloc", "runtime_error",
+    "logic_error", "out_of_range", "invalid_argument", "length_error", "basic_ostream", "basic_istream", "basic_iostream",
+    "basic_ios", "ios_base", "basic_streambuf", "basic_stringbuf", "basic_ostringstream", "basic_istringstream",
+    "basic_stringstream", "memory_resource", "polymorphic_allocator", "monotonic_buffer_resource", "__cow_string",
 };
 // Made of their template arguments: judged by their members, pointers among them.
 constexpr std::string_view kMadeOf[] = {
     "pair", "tuple", "_Tuple_impl", "_Head_base", "array", "__array_traits", "optional", "variant", "complex", "expected",
+    "atomic", "__atomic_base", "atomic_flag", "__atomic_flag_base",
 };
 
 bool listed(std::span<const std::string_view> names, std::string_view name) {
@@ -181,7 +185,7 @@ bool PinJudge::class_may_stand(Dwarf_Die& type, Place place, int depth) {
     Dwarf_Die outermost = known.outermost;
     if (listed(kPointsBack, known.name)) return place == Place::heap && arguments_may_stand_in_heap(outermost, depth);
     if (listed(kOwns, known.name)) return arguments_may_stand_in_heap(outermost, depth);
-    if (known.name == "basic_string" || known.name == "allocator" || known.name == "default_delete") return true;
+    if (listed(kHoldsNone, known.name)) return true;
     if (listed(kHarmless, known.name) || is_iterator(known.name)) return place == Place::frame;
   }
   if (flag_of(type, DW_AT_declaration)) {
@@ -214,12 +218,17 @@ bool PinJudge::members_may_stand(Dwarf_Die& type, Place place, bool own_pointers
 
 bool PinJudge::arguments_may_stand_in_heap(Dwarf_Die& type, int depth) {
   bool may = true;
+  bool ours = false;
   each_child(type, [&](Dwarf_Die& child) {
-    if (!may || dwarf_tag(&child) != DW_TAG_template_type_parameter) return;
+    if (dwarf_tag(&child) != DW_TAG_template_type_parameter) return;
+    const auto argument = type_of(child);
+    auto real = argument ? peeled(*argument) : std::nullopt;
+    // A channel's value on its way: that it holds no address of a local is promised, and looked at when it is sent.
+    if (real && is_class(*real) && name_of(*real) == "destroy" && library_class(tree_, *real).ours) ours = true;
     // Comparators, hashes, allocators and deleters stand in the object itself, and are judged as strictly.
-    if (const auto argument = type_of(child)) may = may_stand(*argument, Place::heap, depth + 1);
+    if (argument) may = may && may_stand(*argument, Place::heap, depth + 1);
   });
-  return may;
+  return may || ours;
 }
 
 }  // namespace stacktide::link

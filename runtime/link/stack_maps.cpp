@@ -51,14 +51,12 @@ class Maker {
   Maker(const Program& program, DebugTree& tree, FrameTable& frames)
       : program_(program), tree_(tree), frames_(frames), types_(tree), judge_(tree), names_(tree) {}
 
-  void add_region(std::string_view section, std::string_view anchor) {
+  void add_region(std::string_view section) {
     const Range range = program_.section(section);
     const Bytes code = program_.code(section);
-    if (range.lo == range.hi || code.size() != range.hi - range.lo) return;
-    // The name of a section serves as its anchor when nothing in it does.
-    const auto anchors = program_.addresses_of(anchor);
-    if (!anchor.starts_with("__start_") && (anchors.empty() || !range.contains(anchors.front()))) return;
-    StackMaps::Region region{std::string(anchor), anchors.empty() ? 0 : anchors.front() - range.lo, range.hi - range.lo,
+    const auto anchors = program_.addresses_of(kMapsAnchor);
+    if (range.lo == range.hi || code.size() != range.hi - range.lo || anchors.empty()) return;
+    StackMaps::Region region{static_cast<std::int64_t>(range.lo - anchors.front()), range.hi - range.lo,
                              static_cast<std::uint32_t>(maps_.statistics.sites), 0};
     region_ = static_cast<std::uint32_t>(maps_.regions.size());
     lo_ = range.lo;
@@ -86,7 +84,8 @@ class Maker {
     if (!calls || std::ranges::none_of(*calls, &CallPlace::slow_path)) return;
     ++maps_.statistics.functions;
     Dwarf_Die* entry = tree_.function_at(function.begin);
-    const FunctionMap map(entry == nullptr ? std::vector<Variable>{} : variables_of(*entry), function.begin, types_);
+    const FunctionMap map(entry == nullptr ? std::vector<Variable>{} : variables_of(*entry), function.begin,
+                          entry != nullptr && keeps_places_apart(*entry), types_);
     const bool pinned = !movable_ || add_pins(function, entry != nullptr, map, *calls);
     for (const CallPlace& call : *calls) add_site(call, map, pinned);
     if (pinned && movable_) maps_.pinned_sites += static_cast<std::uint32_t>(calls->size());
@@ -204,7 +203,7 @@ class Maker {
 
 }  // namespace
 
-Result<StackMaps> make_stack_maps(const std::filesystem::path& path) {
+Result<StackMaps> make_stack_maps(const std::filesystem::path& path, bool need_names) {
   const auto file = MappedFile::open(path);
   if (!file) return std::unexpected(file.error());
   if (!is_program(file->bytes()))
@@ -215,13 +214,13 @@ Result<StackMaps> make_stack_maps(const std::filesystem::path& path) {
     return std::unexpected(path.string() + ": no symbols: it is stripped; make stack maps before stripping");
   const Program program(*object);
   auto tree = DebugTree::open(path);
-  if (!tree) return std::unexpected(tree.error());
-  auto frames = FrameTable::open(tree->elf());
-  if (!frames) return std::unexpected(path.string() + ": no .eh_frame, which says how frames are unwound");
-  Maker maker(program, *tree, *frames);
-  // Not the start of the section: to name that would keep all code in it from --gc-sections.
-  maker.add_region(kMovableSection, "__morestack");
-  maker.add_region(kPinnedSection, "__start_" + std::string(kPinnedSection));
+  if (!tree && need_names) return std::unexpected(tree.error());
+  DebugTree nothing;
+  auto frames = FrameTable::open(path);
+  if (!frames) return std::unexpected(frames.error());
+  Maker maker(program, tree ? *tree : nothing, *frames);
+  maker.add_region(kMovableSection);
+  maker.add_region(kPinnedSection);
   return maker.take();
 }
 

@@ -18,6 +18,10 @@
 
 namespace stacktide::link {
 
+// A symbol of the runtime's that every goroutine program has. Not the start of a section: to name that would keep all code in it
+// from --gc-sections.
+inline constexpr const char* kMapsAnchor = "__morestack";
+
 struct PinReason {
   std::string function;  // demangled
   std::string variable;  // "" when it is none
@@ -35,10 +39,9 @@ struct MapStatistics {
 };
 
 struct StackMaps {
-  // Where the regions' code begins: in section `section`, which lies `before_anchor` bytes before the symbol `anchor`.
+  // Where a region's code begins: so far from the symbol kMapsAnchor.
   struct Region {
-    std::string anchor;
-    std::uint64_t before_anchor = 0;
+    std::int64_t from_anchor = 0;
     std::uint64_t size = 0;
     std::uint32_t first_site = 0;
     std::uint32_t site_count = 0;
@@ -52,7 +55,8 @@ struct StackMaps {
   MapStatistics statistics;
 };
 
-// The error names the file and says what is missing.
-Result<StackMaps> make_stack_maps(const std::filesystem::path& program);
+// The error names the file and says what is missing. Without `need_names`, a program without debug information is none: its
+// maps tell how to walk its frames, and that nothing in them may move.
+Result<StackMaps> make_stack_maps(const std::filesystem::path& program, bool need_names);
 
 }  // namespace stacktide::link

@@ -3,6 +3,7 @@
 #include <dwarf.h>
 
 #include <algorithm>
+#include <span>
 
 namespace stacktide::link {
 namespace {
@@ -31,7 +32,7 @@ bool is_static(Dwarf_Die& entry) {
           operations[0].atom == DW_OP_GNU_push_tls_address || operations[0].atom == DW_OP_const8u);
 }
 
-// Only what is a whole variable in one place is of use: a piece, or a value that was computed, is in none.
+// A variable in pieces, or a value that was computed, is in no one place.
 void read_places(Dwarf_Die& entry, bool frame_base_is_cfa, std::vector<Whereabouts>& places) {
   Dwarf_Attribute attribute;
   if (dwarf_attr(&entry, DW_AT_location, &attribute) == nullptr) return;
@@ -42,7 +43,13 @@ void read_places(Dwarf_Die& entry, bool frame_base_is_cfa, std::vector<Whereabou
   std::size_t count = 0;
   const bool expression = dwarf_whatform(&attribute) == DW_FORM_exprloc || dwarf_whatform(&attribute) == DW_FORM_block1;
   for (std::ptrdiff_t at = 0; (at = dwarf_getlocations(&attribute, at, &base, &low, &high, &operations, &count)) > 0;) {
-    if (count != 1) continue;
+    if (count != 1) {
+      for (const Dwarf_Op& operation : std::span(operations, count)) {
+        if (operation.atom == DW_OP_fbreg && frame_base_is_cfa)
+          places.push_back({Whereabouts::Kind::partly, {low, high}, static_cast<std::int64_t>(operation.number)});
+      }
+      continue;
+    }
     const Dwarf_Op& operation = operations[0];
     if (operation.atom == DW_OP_fbreg && frame_base_is_cfa) {
       places.push_back({expression ? Whereabouts::Kind::fixed : Whereabouts::Kind::slot,

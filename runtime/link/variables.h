@@ -18,8 +18,9 @@ struct Extent {
 
 struct Whereabouts {
   enum class Kind : std::uint8_t {
-    fixed,    // in the frame, `offset` bytes from the CFA, as long as it is in scope
-    slot,     // the same, but only for this extent of code
+    fixed,        // in the frame, `offset` bytes from the CFA, as long as it is in scope
+    slot,         // the same, but only for this extent of code
+    partly,       // some part of it, from there on
     in_register,  // DWARF number `reg`, for this extent
   };
   Kind kind;

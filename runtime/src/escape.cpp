@@ -111,16 +111,18 @@ _Unwind_Reason_Code look_at_frame(_Unwind_Context* context, void* data) {
 
 // Would a move leave the address behind?
 bool judge(Target& target, const Goroutine* self) {
-  const bool all_move = scheduler.policy == policy_contiguous || !may_be_pinned();
+  const bool contiguous = scheduler.policy == policy_contiguous;
   if (self != nullptr) {
     target.segment = segment_of(*self, target.address);
     if (target.segment.hi != 0) {
       target.goroutine = self->id;
       Walk walk{target};
       _Unwind_Backtrace(look_at_frame, &walk);
-      return all_move || !walk.pinned;
+      return contiguous || !walk.pinned;
     }
   }
+  // Nobody can walk another goroutine's frames here, which may run. All of them are MOVABLE if all goroutine code is.
+  const bool all_move = contiguous || !has_pinned_code();
   if (!all_move) return false;
   find_owner(target, self);
   return target.goroutine != 0;

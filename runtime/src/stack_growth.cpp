@@ -43,8 +43,6 @@ constinit Range pinned_code{};  // goroutine code that is not movable; empty whe
 
 std::uint64_t* words(std::uint64_t address) { return reinterpret_cast<std::uint64_t*>(address); }
 
-bool has_pinned_code() { return pinned_code.lo != pinned_code.hi; }
-
 bool is_pinned_record(std::uint64_t pc) {
   const SiteRecord record = site_record(pc);
   return record.shape != nullptr && record.pinned();
@@ -261,8 +259,8 @@ bool shrink_if_idle(Goroutine& g, bool self) {
   return possible;
 }
 
+bool has_pinned_code() { return pinned_code.lo != pinned_code.hi; }
 bool is_pinned_frame(std::uint64_t pc) { return pinned_code.contains(pc) || is_pinned_record(pc); }
-bool may_be_pinned() { return has_pinned_code() || has_pinned_records(); }
 
 void find_code_ranges() {
   pinned_code = {reinterpret_cast<std::uint64_t>(__start_stacktide_pinned),

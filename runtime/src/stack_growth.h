@@ -35,8 +35,9 @@ std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp);
 bool shrink_if_idle(Goroutine& g, bool self);
 // Finds the range of pinned code. Once, at start.
 void find_code_ranges();
-// Must the frame with this return address stay where it is? And is there any such code?
+// Must the frame with this return address stay where it is?
 bool is_pinned_frame(std::uint64_t pc);
-bool may_be_pinned();
+// Is there goroutine code that is not MOVABLE?
+bool has_pinned_code();
 
 }  // namespace stacktide::runtime

@@ -20,6 +20,7 @@
 #include "hot_splits.h"
 #include "processor.h"
 #include "scheduler.h"
+#include "stack_map.h"
 #include "stacktide/abi.h"
 #include "support/process.h"
 #include "worker.h"
@@ -39,6 +40,7 @@ using type_event_ring = stacktide::runtime::EventRing;
 using type_hot_split = stacktide::runtime::HotSplit;
 using type_span = stacktide::runtime::Span;
 using type_stack_cell = stacktide::runtime::StackCell;
+using type_stack_maps = stacktide::runtime::StackMaps;
 
 std::vector<char> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -10,9 +10,9 @@ if(STACKTIDE_SLOW)
   set_tests_properties(runtime/rt_million[1000000] PROPERTIES TIMEOUT 900 ENVIRONMENT STACKTIDE_MAXPROCS=2 LABELS slow)
 endif()
 
-# Frames at the exact byte where the stack ends.
+# Frames at the exact byte where the stack ends. They are assembly, of which nothing is known but their size: without that policy they would be linked.
 stacktide_runtime_program(rt_frame_classes rt_frame_classes.cpp MOVABLE
-                          RUNS MAXPROCS=1,SHRINK=off STRESS=move,MAXPROCS=1,SHRINK=off POLICY=segmented,MAXPROCS=1
+                          RUNS POLICY=contiguous,MAXPROCS=1,SHRINK=off STRESS=move,POLICY=contiguous,MAXPROCS=1,SHRINK=off POLICY=segmented,MAXPROCS=1
                                POLICY=segmented,MINSTACK=512K,MAXPROCS=1)
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_include_directories(rt_frame_classes_${level} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/src ${PROJECT_SOURCE_DIR}/runtime/abi)

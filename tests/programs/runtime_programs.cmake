@@ -76,6 +76,10 @@ set(movable_more MAXPROCS=1 MAXPROCS=8 POLICY=contiguous,MAXPROCS=8 POLICY=segme
                  STRESS=move,MAXPROCS=2,RT_SIGPROF=1000)
 
 stacktide_runtime_program(rt_plain rt_plain.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
+# The same in a MOVABLE target: functions that hold what the heap points back at are linked all the same, the others are copied.
+stacktide_runtime_program(rt_plain_movable rt_plain.cpp MOVABLE RUNS ${movable_runs} ADJUST=scan,MAXPROCS=2 STRESS=move,ADJUST=scan,MAXPROCS=2
+                          ALSO MAXPROCS=1 MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2 STRESS=move,MAXPROCS=1 STRESS=move,SEGMENT=2048,MAXPROCS=8
+                               STRESS=move,FREED=unmap,MAXPROCS=2 MAXPROCS=8,RT_SIGPROF=1000)
 stacktide_runtime_program(rt_throw_plain rt_throw.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
 stacktide_runtime_program(rt_calls_plain rt_calls.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
 stacktide_runtime_program(rt_throw_movable rt_throw.cpp MOVABLE RUNS ${movable_runs} STRESS=move,MAXPROCS=2,RT_SIGPROF=1000 ALSO ${movable_more})

@@ -293,7 +293,7 @@ typedef struct {
 /* The program's stack maps and what they were good for. address, size: the block that stack_map.h describes; size 0: the program has none. walks: stacks
  * that were walked by their records to be copied; complete: those of them in which every frame had one; frames: by record. words_*: skipped as scalars for
  * certain, checked (a record says that they may be pointers), scanned (no record). lookalikes: of the skipped ones, those whose value lay in the stack that
- * moved; counted under STACKTIDE_STRESS=move alone. */
+ * moved; in long stretches of numbers counted under STACKTIDE_STRESS=move alone. */
 #define STACKTIDE_FIELDS_stack_maps(F)                                                                                      \
   F(stack_maps, address, ADDRESS)                                                                                           \
   F(stack_maps, size, UNSIGNED)                                                                                             \
