@@ -19,19 +19,24 @@ struct DebugLink {
   std::uint32_t checksum = 0;
 };
 
-std::optional<std::span<const std::byte>> section_bytes(Image& image, std::string_view wanted) {
+Elf_Scn* find_section(Image& image, std::string_view wanted) {
   std::size_t names = 0;
-  if (elf_getshdrstrndx(image.elf(), &names) != 0) return std::nullopt;
+  if (elf_getshdrstrndx(image.elf(), &names) != 0) return nullptr;
   for (Elf_Scn* section = nullptr; (section = elf_nextscn(image.elf(), section)) != nullptr;) {
     GElf_Shdr header;
     if (gelf_getshdr(section, &header) == nullptr) continue;
     const char* name = elf_strptr(image.elf(), names, header.sh_name);
-    if (name == nullptr || wanted != name) continue;
-    Elf_Data* data = elf_rawdata(section, nullptr);
-    if (data == nullptr || data->d_buf == nullptr) return std::span<const std::byte>{};
-    return std::span(static_cast<const std::byte*>(data->d_buf), data->d_size);
+    if (name != nullptr && wanted == name) return section;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+std::optional<std::span<const std::byte>> section_bytes(Image& image, std::string_view wanted) {
+  Elf_Scn* section = find_section(image, wanted);
+  if (section == nullptr) return std::nullopt;
+  Elf_Data* data = elf_rawdata(section, nullptr);
+  if (data == nullptr || data->d_buf == nullptr) return std::span<const std::byte>{};
+  return std::span(static_cast<const std::byte*>(data->d_buf), data->d_size);
 }
 
 // A zero-terminated name, padded to four bytes, then a CRC-32 of the debug file.
@@ -54,6 +59,22 @@ std::string folder_of(const std::string& path) {
 }
 
 }  // namespace
+
+std::optional<std::vector<std::byte>> read_section(Image& image, const char* name, std::uint64_t limit) {
+  Elf_Scn* section = find_section(image, name);
+  GElf_Shdr header;
+  if (section == nullptr || gelf_getshdr(section, &header) == nullptr || header.sh_type == SHT_NOBITS) return std::nullopt;
+  if ((header.sh_flags & SHF_COMPRESSED) != 0) {
+    GElf_Chdr compressed;
+    // The size is the file's own claim: not more than the limit is unpacked.
+    if (gelf_getchdr(section, &compressed) == nullptr || compressed.ch_size > limit || elf_compress(section, 0, 0) < 0)
+      return std::nullopt;
+  }
+  Elf_Data* data = elf_getdata(section, nullptr);
+  if (data == nullptr || data->d_buf == nullptr || data->d_size > limit) return std::nullopt;
+  const auto* begin = static_cast<const std::byte*>(data->d_buf);
+  return std::vector<std::byte>(begin, begin + data->d_size);
+}
 
 bool has_section(Image& image, const char* name) { return section_bytes(image, name).has_value(); }
 

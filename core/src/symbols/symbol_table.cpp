@@ -41,9 +41,9 @@ std::uint8_t rank_of(const GElf_Sym& symbol, const char* name) {
 
 }  // namespace
 
-SymbolTable::SymbolTable(Image* image, Image* debug) {
-  if (image != nullptr) add(*image);
-  if (debug != nullptr) add(*debug);
+SymbolTable::SymbolTable(Image* image, Image* debug, SymbolKind kind) {
+  if (image != nullptr) add(*image, kind);
+  if (debug != nullptr) add(*debug, kind);
   std::ranges::sort(symbols_, [](const Symbol& a, const Symbol& b) {
     return std::tuple(a.start, a.rank, std::string_view(a.name)) < std::tuple(b.start, b.rank, std::string_view(b.name));
   });
@@ -59,16 +59,20 @@ SymbolTable::SymbolTable(Image* image, Image* debug) {
   }
 }
 
-void SymbolTable::add(Image& image) {
-  std::vector<bool> code;
+void SymbolTable::add(Image& image, SymbolKind wanted) {
+  const bool functions = wanted == SymbolKind::function;
+  std::vector<bool> sections;  // where such symbols lie
   std::vector<Address> ends;
   for (Elf_Scn* section = nullptr; (section = elf_nextscn(image.elf(), section)) != nullptr;) {
     GElf_Shdr header;
     std::size_t index = elf_ndxscn(section);
     if (gelf_getshdr(section, &header) == nullptr) continue;
-    code.resize(index + 1);
+    sections.resize(index + 1);
     ends.resize(index + 1);
-    code[index] = (header.sh_flags & SHF_EXECINSTR) != 0;
+    const bool code = (header.sh_flags & SHF_EXECINSTR) != 0;
+    // Symbols of thread-local data hold offsets, not addresses.
+    const bool data = !code && (header.sh_flags & SHF_ALLOC) != 0 && (header.sh_flags & SHF_TLS) == 0;
+    sections[index] = functions ? code : data;
     ends[index] = header.sh_addr + header.sh_size;
   }
   // A separate debug file keeps the numbers of the sections; the first file's ends are as good.
@@ -76,8 +80,8 @@ void SymbolTable::add(Image& image) {
   for (std::uint32_t type : {SHT_SYMTAB, SHT_DYNSYM}) {
     for_each_symbol(image.elf(), type, [&](const GElf_Sym& symbol, const char* name) {
       auto kind = GELF_ST_TYPE(symbol.st_info);
-      bool function = kind == STT_FUNC || kind == STT_GNU_IFUNC || kind == STT_NOTYPE;
-      if (function && symbol.st_shndx < code.size() && code[symbol.st_shndx])
+      bool suits = kind == STT_NOTYPE || (functions ? kind == STT_FUNC || kind == STT_GNU_IFUNC : kind == STT_OBJECT);
+      if (suits && symbol.st_shndx < sections.size() && sections[symbol.st_shndx])
         symbols_.push_back({symbol.st_value, symbol.st_size, symbol.st_shndx, rank_of(symbol, name), name});
       return true;
     });
@@ -100,6 +104,21 @@ const Symbol* SymbolTable::find(Address address) const {
   // A function that ended in between makes the bytes here nobody's.
   auto next = std::ranges::upper_bound(symbols_, open->start, {}, &Symbol::start);
   return next == above ? open : nullptr;
+}
+
+std::string section_at(Image& image, Address address) {
+  std::size_t names = 0;
+  if (elf_getshdrstrndx(image.elf(), &names) != 0) return "";
+  for (Elf_Scn* section = nullptr; (section = elf_nextscn(image.elf(), section)) != nullptr;) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr) continue;
+    // .tbss has an address but takes no room.
+    const bool loaded = (header.sh_flags & SHF_ALLOC) != 0 && !((header.sh_flags & SHF_TLS) != 0 && header.sh_type == SHT_NOBITS);
+    if (!loaded || address < header.sh_addr || address - header.sh_addr >= header.sh_size) continue;
+    const char* name = elf_strptr(image.elf(), names, header.sh_name);
+    return name == nullptr ? "" : name;
+  }
+  return "";
 }
 
 std::optional<Address> symbol_value(Image& image, std::string_view name) {

@@ -1,8 +1,9 @@
-// The function symbols of one module, sorted by address.
+// The symbols of one module, functions or data, sorted by address.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,20 +19,25 @@ struct Symbol {
   const char* name = "";  // in the mapped file
 };
 
+enum class SymbolKind : std::uint8_t { function, data };
+
 class SymbolTable {
  public:
   // Takes .symtab and .dynsym of `image`, and .symtab of `debug` (its separate debug file; may be null). Both outlive the
   // table.
-  SymbolTable(Image* image, Image* debug);
-  // The function at a file address; nullptr when none covers it.
+  SymbolTable(Image* image, Image* debug, SymbolKind kind = SymbolKind::function);
+  // The symbol at a file address; nullptr when none covers it.
   const Symbol* find(Address address) const;
 
  private:
-  void add(Image& image);
+  void add(Image& image, SymbolKind kind);
   std::vector<Symbol> symbols_;
   std::vector<Address> reach_;         // highest end of symbols_[0..i]
   std::vector<Address> section_ends_;  // by section index
 };
+
+// The name of the section that a file address lies in; "" when none does. Those that are not loaded do not count.
+std::string section_at(Image& image, Address address);
 
 // The value of a defined symbol, function or data, by name: .symtab first, then .dynsym. In the file's addresses.
 std::optional<Address> symbol_value(Image& image, std::string_view name);

@@ -32,6 +32,7 @@ struct LoadedModule {
   Image* debug = nullptr;  // separate debug file
   std::unique_ptr<DebugInfo> info;
   std::unique_ptr<SymbolTable> symbols;
+  std::unique_ptr<SymbolTable> data;  // once asked for
   std::optional<std::unordered_map<Address, std::string>> imports;  // once asked for
 };
 
@@ -211,6 +212,31 @@ std::vector<Frame> Symbolizer::symbolize(const UnwoundFrame& frame, std::span<co
   }
   state_->fill_arguments(meaning, frame, callers, frames);
   return frames;
+}
+
+std::optional<SymbolAt> Symbolizer::symbol_at(Address address) {
+  state_->refresh();
+  const std::size_t position = state_->index.find(address);
+  if (position == ModuleIndex::kNone) return std::nullopt;
+  const Module& module = state_->modules[position];
+  LoadedModule& files = state_->load(position);
+  SymbolAt found;
+  found.module = printable(module.path);
+  if (files.image == nullptr) return found;
+  const Address in_file = address - module.load_bias;
+  found.section = printable(section_at(*files.image, in_file));
+  const Symbol* symbol = files.symbols->find(in_file);
+  found.code = symbol != nullptr;
+  if (symbol == nullptr) {
+    if (files.data == nullptr) files.data = std::make_unique<SymbolTable>(files.image, files.debug, SymbolKind::data);
+    symbol = files.data->find(in_file);
+  }
+  if (symbol == nullptr) return found;
+  found.symbol = printable(symbol->name);
+  found.name = printable(found.code ? without_signature(demangle(symbol->name)) : demangle(symbol->name));
+  found.start = symbol->start + module.load_bias;
+  found.size = symbol->size;
+  return found;
 }
 
 std::string Symbolizer::called_name(Address function, Address caller) {

@@ -18,11 +18,24 @@
 
 namespace stacktide {
 
+// What lies at an address of a module, by its symbol tables alone.
+struct SymbolAt {
+  std::string module;   // its path
+  std::string symbol;   // linkage name; "" when no symbol covers the address
+  std::string name;     // readable, of functions without their signature
+  Address start = 0;    // of the symbol, in the target
+  std::uint64_t size = 0;
+  std::string section;  // ".bss"; "" unknown
+  bool code = false;
+};
+
 class Symbolizer {
  public:
   // All three outlive the symbolizer.
   Symbolizer(Memory& memory, const std::vector<Module>& modules, ImageCache& images);
   ~Symbolizer();
+  // Nothing when the address lies in no module.
+  std::optional<SymbolAt> symbol_at(Address address);
   // The levels at pc, innermost inlined function first; at least one, perhaps without a name. `exact`: pc is the instruction
   // itself; otherwise a return address, and the call before it is meant. Fills pc, function, symbol, offset, file, line,
   // module, inlined, exact_pc.
