@@ -14,6 +14,9 @@ constexpr Address kRings = 0x600000;
 constexpr Address kRingRecords = 0x700000;
 constexpr Address kRingDistance = 0x10000;
 constexpr Address kVersion = 0x20000;
+constexpr Address kStackMaps = 0x800000;
+constexpr Address kSpans = 0x810000;
+constexpr Address kCellTable = 0x820000;
 constexpr std::string_view kVersionText = "fake 1.2";
 
 std::uint32_t width_of(std::uint32_t kind) {
@@ -188,6 +191,13 @@ void FakeRuntime::place(FakeMemory& memory) {
   root("ps", kPs, ps.size());
   root("scheduler", kScheduler, 1);
   root("event_rings", kRings, rings.size());
+  root("stack_maps", kStackMaps, stack_maps.empty() ? 0 : 1);
+  root("spans", kSpans, spans.size());
+  root("stack_cells", kCellTable, stack_cells.empty() ? 0 : kCells);
+  if (!stack_maps.empty()) put(memory, "stack_maps", kStackMaps, stack_maps);
+  for (std::size_t i = 0; i < spans.size(); ++i) put(memory, "span", kSpans + i * size_of("span"), spans[i]);
+  for (const auto& [number, values] : stack_cells)
+    put(memory, "stack_cell", kCellTable + number * size_of("stack_cell"), values);
   put(memory, "slab", kSlabs, {{"address", kSlab}, {"capacity", goroutines.size()}, {"used", goroutines.size()}});
   for (std::size_t i = 0; i < goroutines.size(); ++i) {
     auto bytes = record("goroutine", goroutines[i]);

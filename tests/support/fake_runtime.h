@@ -59,6 +59,10 @@ class FakeRuntime {
   Values scheduler;
   std::map<Address, Values> segments;
   std::vector<FakeRing> rings;
+  Values stack_maps;  // empty: none
+  std::vector<Values> spans;
+  std::map<std::uint64_t, Values> stack_cells;  // by number; there are kCells
+  static constexpr std::uint64_t kCells = 1000;
 
   // A goroutine that waits to receive on a channel: 2048 bytes of stack, 312 of them in use.
   static Values parked(std::uint64_t id);

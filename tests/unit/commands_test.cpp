@@ -249,7 +249,7 @@ TEST_CASE("one event is described without walking the rest") {
 }
 
 TEST_CASE("help is written as the host writes commands") {
-  CHECK(help({}, HostKind::gdb).out.find("  bt [ID|all]   a goroutine's frames") != std::string::npos);
+  CHECK(help({}, HostKind::gdb).out.find("  bt [ID|all]            a goroutine's frames") != std::string::npos);
   CHECK(help({}, HostKind::gdb).out.ends_with("\ngoroutine help COMMAND: options and examples of one\n"));
   CHECK(help({"bt"}, HostKind::cli).out ==
         "stacktide bt [ID|all] [OPTIONS] --pid N | --core FILE\n"
@@ -272,8 +272,8 @@ TEST_CASE("help is written as the host writes commands") {
 
 TEST_CASE("completion offers commands, options and ids") {
   using Words = std::vector<std::string>;
-  CHECK(complete(nullptr, {}, "") == Words{"list", "bt", "stack", "sched", "history", "runtime"});
-  CHECK(complete(nullptr, {}, "s") == Words{"stack", "sched"});
+  CHECK(complete(nullptr, {}, "") == Words{"list", "bt", "stack", "sched", "history", "stackmap", "whereis", "audit", "runtime"});
+  CHECK(complete(nullptr, {}, "s") == Words{"stack", "sched", "stackmap"});
   CHECK(complete(nullptr, {"bt"}, "--") == Words{"--limit", "--no-group", "--json"});
   auto session = session_of();
   CHECK(complete(&session, {"bt"}, "") == Words{"all", "1", "2", "3"});

@@ -54,18 +54,18 @@ TEST_CASE("a stack shrinks when it is parked, not pinned, above the minimum and 
 }
 
 TEST_CASE("a traced event is one line") {
-  StackEvent event{0, 7, "grow", 0, 0, 2048, 4096, 1312, 0, 0, 0x401000, "recurse", "/x/grow.cpp", 21};
+  StackEvent event{0, 7, "grow", 0, 0, 2048, 4096, 1312, 0, 0, 0, 0x401000, "recurse", "/x/grow.cpp", 21};
   const auto caller = frame("main_goroutine", "/x/grow.cpp", 40);
   CHECK(
       describe_stack_event(event, &caller) ==
       "goroutine 7 grew 2048 -> 4096 bytes, used 1312, in recurse (grow.cpp:21), called from main_goroutine (grow.cpp:40)");
   event.function = "";
   CHECK(describe_stack_event(event, nullptr) == "goroutine 7 grew 2048 -> 4096 bytes, used 1312, in 0x401000");
-  event = {0, 7, "shrink", 0, 0, 65536, 32768, 512, 0, 0, 0, "", "", 0};
+  event = {0, 7, "shrink", 0, 0, 65536, 32768, 512, 0, 0, 0, 0, "", "", 0};
   CHECK(describe_stack_event(event, nullptr) == "goroutine 7 shrank 65536 -> 32768 bytes, used 512");
-  event = {0, 7, "link", 0, 0, 2048, 8192, 1500, 0, 0, 0x401000, "f", "f.cpp", 3};
+  event = {0, 7, "link", 0, 0, 2048, 8192, 1500, 0, 0, 0, 0x401000, "f", "f.cpp", 3};
   CHECK(describe_stack_event(event, nullptr) == "goroutine 7 linked a segment of 8192 bytes, used 1500, in f (f.cpp:3)");
-  event = {0, 7, "release", 0, 0, 8192, 2048, 0, 0, 0, 0, "", "", 0};
+  event = {0, 7, "release", 0, 0, 8192, 2048, 0, 0, 0, 0, 0, "", "", 0};
   CHECK(describe_stack_event(event, nullptr) == "goroutine 7 released a segment of 8192 bytes");
 }
 

@@ -63,4 +63,13 @@ Result<std::optional<std::uint64_t>> Arguments::number(std::string_view option) 
   return fail(ErrorCode::usage, fmt::format("{} wants a number, not '{}'", option, text));
 }
 
+std::optional<std::uint64_t> parse_address(std::string_view text) {
+  if (!text.starts_with("0x") && !text.starts_with("0X")) return parse_number(text);
+  text.remove_prefix(2);
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 }  // namespace stacktide

@@ -45,4 +45,7 @@ class Arguments {
 // All digits, below 2^64; nothing otherwise.
 std::optional<std::uint64_t> parse_number(std::string_view text);
 
+// "0x7f10c0002000", or a decimal number; nothing otherwise.
+std::optional<std::uint64_t> parse_address(std::string_view text);
+
 }  // namespace stacktide

@@ -13,15 +13,6 @@ namespace {
 
 constexpr std::size_t kPromptEvents = 200;
 
-void name_function(Session& session, StackEvent& event) {
-  if (event.pc == 0 || !event.function.empty()) return;
-  // The check stands in the function's own prologue, whatever is inlined there.
-  const auto levels = session.symbolize(event.pc, false);
-  event.function = levels.back().function;
-  event.file = levels.back().file;
-  event.line = levels.back().line;
-}
-
 Json json_of(const HistoryModel& model, bool lines, std::string& out) {
   const auto& snapshot = model.snapshot;
   auto json = json_head(snapshot);

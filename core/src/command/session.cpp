@@ -4,9 +4,11 @@
 // thousand in parked goroutines, so their symbolic levels are cached by address; arguments differ by frame and are not.
 //
 // Invariants. Nothing is written to the target. State hangs on the session and dies with it.
+#include <elf.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <span>
@@ -20,6 +22,7 @@
 #include "producers/find.h"
 #include "stacktide/abi.h"
 #include "stacktide/core/command.h"
+#include "unwind/memory_view.h"
 #include "unwind/unwinder.h"
 #include "walk/walker.h"
 
@@ -49,6 +52,8 @@ struct Session::State {
   std::optional<Result<FoundDescriptor>> found_;
   Layout layout;
   std::optional<Result<Snapshot>> snapshot_;
+  std::optional<Result<LoadedMaps>> maps_;
+  bool keep_data = false;
   std::map<std::pair<Address, bool>, std::vector<Frame>> levels;
 
   Unwinder& unwinder() {
@@ -76,11 +81,29 @@ struct Session::State {
       } else {
         snapshot_ = walk(*target, descriptor->descriptor, layout);
         (*snapshot_)->runtime.producer = printable(descriptor->producer);
-        target->release(stacks(**snapshot_));
+        auto keep = stacks(**snapshot_);
+        if (keep_data) std::ranges::copy(writable_data(), std::back_inserter(keep));
+        target->release(keep);
         name_library_calls(**snapshot_);
       }
     }
     return *snapshot_;
+  }
+
+  // Of the module that has the runtime. Relocated constants (.data.rel.ro) are in it: they are writable until the loader is
+  // done, and harmless to read.
+  std::vector<MemoryRange> writable_data() {
+    std::vector<MemoryRange> ranges;
+    if (!found()) return ranges;
+    MemoryView view(target->memory(), target->modules(), images);
+    view.refresh();
+    const auto* module = view.module_at((*found_)->descriptor.address);
+    if (module == nullptr) return ranges;
+    for (const auto& segment : view.segments_of(*module)) {
+      if (segment.type != PT_LOAD || (segment.flags & PF_W) == 0 || segment.memory_size == 0) continue;
+      ranges.push_back({module->load_bias + segment.address, segment.memory_size});
+    }
+    return ranges;
   }
 
   // The functions of goroutines that are in a library call, by name. There are no more of these than threads.
@@ -327,6 +350,22 @@ Unwinding SessionAccess::unwind(Session& session, const Goroutine& goroutine) {
     return none;
   }
   return session.state_->unwinder().unwind(goroutine.registers, kMaxFrames);
+}
+
+const Descriptor& SessionAccess::descriptor(Session& session) { return (*session.state_->found_)->descriptor; }
+Symbolizer& SessionAccess::symbolizer(Session& session) { return session.state_->symbolizer(); }
+std::vector<MemoryRange> SessionAccess::writable_data(Session& session) { return session.state_->writable_data(); }
+void SessionAccess::keep_data(Session& session) { session.state_->keep_data = true; }
+
+Result<const LoadedMaps*> SessionAccess::stack_maps(Session& session) {
+  auto& state = *session.state_;
+  const auto* snapshot = STACKTIDE_TRY(session.snapshot());
+  if (!state.maps_) {
+    const auto info = snapshot->stack_maps.value_or(StackMapsInfo{});
+    state.maps_ = load_stack_maps(info, state.target->memory(), state.target->modules(), state.images);
+  }
+  if (!*state.maps_) return std::unexpected(state.maps_->error());
+  return &**state.maps_;
 }
 
 const Layout& SessionAccess::layout(Session& session) { return session.state_->layout; }

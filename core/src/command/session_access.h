@@ -1,9 +1,12 @@
 // What the commands need of a session beyond its public face.
 #pragma once
 
+#include "descriptor/descriptor.h"
 #include "descriptor/layout.h"
 #include "stacktide/core/command.h"
+#include "symbols/symbolizer.h"
 #include "unwind/unwinder.h"
+#include "walk/load_stack_maps.h"
 
 namespace stacktide {
 
@@ -14,6 +17,14 @@ struct SessionAccess {
   static Unwinding unwind(Session& session, const Goroutine& goroutine);
   // Valid once snapshot() succeeded.
   static const Layout& layout(Session& session);
+  static const Descriptor& descriptor(Session& session);
+  static Symbolizer& symbolizer(Session& session);
+  // The program's stack maps, read on first use. Errors: those of snapshot() and load_stack_maps().
+  static Result<const LoadedMaps*> stack_maps(Session& session);
+  // The writable data of the module that the runtime is in. When this was called before snapshot(), data of a process that
+  // runs on later still reads as it was, like the stacks.
+  static std::vector<MemoryRange> writable_data(Session& session);
+  static void keep_data(Session& session);
 };
 
 }  // namespace stacktide

@@ -35,6 +35,12 @@ constexpr std::array kHistoryOptions = {
     kAll,
     kJsonLines,
 };
+constexpr std::array kStackmapOptions = {
+    OptionInfo{"--frame", Takes::value, "N", "only the frame that bt numbers so"},
+    OptionInfo{"--all", Takes::nothing, "", "every word on a row of its own"},
+    kJson,
+};
+constexpr std::array kAuditOptions = {kAll, kJson};
 constexpr std::array kOnlyJson = {kJson};
 
 // Lines that begin with "$ " are examples; help writes them as the host does.
@@ -81,6 +87,29 @@ constexpr std::array kCommands = {
                  kHistoryOptions,
                  1,
                  run_history},
+    CommandEntry{{"stackmap", "[ID|FUNC|PC]", "which words of a goroutine's frames are pointers, and what they point to",
+                  "Words are named by their distance from the CFA. scalar: for certain no pointer; unknown: perhaps one.\n"
+                  "'!' marks pointers into another goroutine's stack, or into one that was left or freed.\n"
+                  "FUNC, a name or a regular expression, or PC: the maps of its calls, without values.\n"
+                  "$ stackmap 7\n"
+                  "$ stackmap 7 --frame 3\n"
+                  "$ stackmap recurse"},
+                 kStackmapOptions,
+                 1,
+                 run_stackmap},
+    CommandEntry{{"whereis", "ADDR", "what lies at an address: a stack, one that was left, and where its object is now, code, data",
+                  "Exit code 1 when no memory is there.\n"
+                  "$ whereis 0x7f10c0002000"},
+                 kOnlyJson,
+                 1,
+                 run_whereis},
+    CommandEntry{{"audit", "", "checks stacks: pointers that cross stacks or outlive them, canaries, guards, maps against unwinding",
+                  "Pointers are followed in the frames of goroutines whose registers are known, and in the program's data.\n"
+                  "A note is nothing wrong. Exit code 1 when there are findings.\n"
+                  "$ audit"},
+                 kAuditOptions,
+                 0,
+                 run_audit},
     CommandEntry{{"runtime", "", "the target and its runtime: descriptor, ABI, policy, constants, what is off or damaged",
                   "$ runtime"},
                  kOnlyJson,
@@ -127,6 +156,15 @@ CommandResult run(Session& session, const std::vector<std::string>& words, const
     return result;
   }
   return std::move(*done);
+}
+
+void name_function(Session& session, StackEvent& event) {
+  if (event.pc == 0 || !event.function.empty()) return;
+  // The check stands in the function's own prologue, whatever is inlined there.
+  const auto levels = session.symbolize(event.pc, false);
+  event.function = levels.back().function;
+  event.file = levels.back().file;
+  event.line = levels.back().line;
 }
 
 std::uint64_t current_goroutine(const CommandContext& context) {

@@ -34,6 +34,9 @@ Result<CommandResult> run_stack(const CommandContext& context);
 Result<CommandResult> run_scheduler(const CommandContext& context);
 Result<CommandResult> run_history(const CommandContext& context);
 Result<CommandResult> run_splits(const CommandContext& context);  // history --splits
+Result<CommandResult> run_stackmap(const CommandContext& context);
+Result<CommandResult> run_whereis(const CommandContext& context);
+Result<CommandResult> run_audit(const CommandContext& context);
 Result<CommandResult> run_runtime(const CommandContext& context);
 
 // ---- What the handlers share ----
@@ -44,6 +47,8 @@ std::uint64_t current_goroutine(const CommandContext& context);
 Result<Goroutine*> wanted_goroutine(const CommandContext& context, std::string_view command);
 // Why a feature is off, as an error: the line of Runtime::disabled that ends in "<feature> is off".
 Error feature_off(const Snapshot& snapshot, std::string_view feature);
+// Names the function that needed room, when that is not done yet.
+void name_function(Session& session, StackEvent& event);
 // Adds warnings to result.err, and makes its exit code 3 when there are any.
 void warn(CommandResult& result, const std::vector<std::string>& lines);
 void warn(CommandResult& result, const std::vector<Error>& errors);

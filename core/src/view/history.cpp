@@ -21,14 +21,13 @@ std::string totals(const HistoryModel& model) {
                      grouped(model.snapshot.event_counts.skipped));
 }
 
-// Seconds since the runtime started, or since the first event where that is not known.
-std::int64_t origin(const Snapshot& snapshot) {
+}  // namespace
+
+std::int64_t time_origin(const Snapshot& snapshot) {
   const auto found = snapshot.scheduler.values.find("start");
   if (found != snapshot.scheduler.values.end() && found->second != 0) return static_cast<std::int64_t>(found->second);
   return snapshot.events.empty() ? 0 : snapshot.events.front().time;
 }
-
-}  // namespace
 
 std::string history_text(const HistoryModel& model, const Style& style) {
   std::string out;
@@ -44,7 +43,7 @@ std::string history_text(const HistoryModel& model, const Style& style) {
   table.column("took", Align::right);
   table.column("function", Align::left);
   table.shrink(scanned ? 9 : 8);
-  const auto start = origin(model.snapshot);
+  const auto start = time_origin(model.snapshot);
   for (const auto* event : model.events) {
     std::vector<std::string> cells = {fmt::format("{:.6f}", static_cast<double>(event->time - start) / 1e9),
                                       fmt::format("{}", event->goroutine), event->kind};

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "analyze/places.h"
 #include "analyze/stack_report.h"
 #include "stacktide/core/snapshot.h"
 
@@ -26,6 +27,7 @@ Json to_json(const Scheduler& scheduler);
 Json to_json(const StackEvent& event);
 Json to_json(const StackMapsInfo& maps);
 Json to_json(const HotSplit& split);
+Json to_json(const Place& place);
 Json to_json(const Runtime& runtime);
 Json to_json(const Counts& counts);
 Json to_json(const Error& error);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analyze/groups.h"
+#include "analyze/places.h"
 #include "analyze/stack_report.h"
 #include "stacktide/core/snapshot.h"
 #include "view/text.h"
@@ -69,7 +70,15 @@ struct SplitsModel {
 };
 std::string splits_text(const SplitsModel& model, const Style& style);
 
+// When the runtime started, or the first event where that is not known: times are shown as seconds since then.
+std::int64_t time_origin(const Snapshot& snapshot);
 std::string history_text(const HistoryModel& model, const Style& style);
+
+// In a few words: "n in #4 main", "goroutine 9: #2 worker", "left by goroutine 1 (growth), now at 0x...", "data of kept".
+// `self`: the goroutine that asks, 0 none, whose own stack needs no name.
+std::string place_in_short(const Place& place, std::uint64_t self);
+
+std::string whereis_text(const Snapshot& snapshot, const Place& place, const Style& style);
 
 std::string runtime_text(const Snapshot& snapshot, const Style& style);
 
