@@ -111,7 +111,8 @@ void bind_goroutine(py::module_& module) {
   bind<T>(module, "Stack", "A goroutine's stack against its stackguard; sizes in bytes.", "lo", &T::lo, "hi", &T::hi,
           "guard", &T::guard, "guard_slot", &T::guard_slot, "guard_state", &T::guard_state, "sp", &T::sp, "size", &T::size,
           "used", &T::used, "headroom", &T::headroom, "high_water", &T::high_water, "segments", &T::segments, "pinned_pc",
-          &T::pinned_pc, "pinned_by", &T::pinned_by, "moving_from", &T::moving_from, "moving_to", &T::moving_to);
+          &T::pinned_pc, "pinned_by", &T::pinned_by, "pinned_variable", &T::pinned_variable, "pinned_type", &T::pinned_type,
+          "moving_from", &T::moving_from, "moving_to", &T::moving_to);
 
   using G = Goroutine;
   bind<G>(module, "Goroutine", "One goroutine as it was when the target stood still.", "id", &G::id, "address", &G::address,

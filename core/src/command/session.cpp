@@ -288,8 +288,15 @@ void Session::locate(Goroutine& goroutine) {
     segment.file = function.file;
     segment.line = function.line;
   }
-  if (goroutine.stack.pinned_pc != 0)
-    goroutine.stack.pinned_by = state_->symbolize(goroutine.stack.pinned_pc, false).back().function;
+  if (auto& stack = goroutine.stack; stack.pinned_pc != 0) {
+    stack.pinned_by = state_->symbolize(stack.pinned_pc, false).back().function;
+    if (const auto maps = SessionAccess::stack_maps(*this)) {
+      if (const auto pins = (*maps)->maps.pins(stack.pinned_pc); !pins.empty()) {
+        stack.pinned_variable = pins.front().name;
+        stack.pinned_type = pins.front().type;
+      }
+    }
+  }
 }
 
 std::string Session::thread_name(Goroutine& goroutine) {

@@ -51,6 +51,8 @@ Json stack_json(const Stack& stack) {
           {"segments", segments_json(stack)},
           {"pinned_pc", address_or_null(stack.pinned_pc)},
           {"pinned_by", stack.pinned_by},
+          {"pinned_variable", stack.pinned_variable},
+          {"pinned_type", stack.pinned_type},
           {"moving_from", address_or_null(stack.moving_from)},
           {"moving_to", address_or_null(stack.moving_to)}};
 }

@@ -150,6 +150,12 @@ std::string frames_text(const StackModel& model, const Style& style) {
   return out;
 }
 
+std::string pinned_text(const Stack& stack) {
+  auto text = stack.pinned_by.empty() ? hex(stack.pinned_pc) : stack.pinned_by;
+  if (!stack.pinned_type.empty()) text += ": " + stack.pinned_type;
+  return stack.pinned_variable.empty() ? text : text + " " + stack.pinned_variable;
+}
+
 }  // namespace
 
 std::string stack_text(const StackModel& model, const Style& style) {
@@ -179,7 +185,7 @@ std::string stack_text(const StackModel& model, const Style& style) {
                          plural(g.links, "link"), plural(g.hot_splits, "hot split"), plural(g.bytes_copied, "byte"))});
   if (stack.moving_to != 0)
     facts.row({"  moving", fmt::format("from {} to {}", hex(stack.moving_from), hex(stack.moving_to))});
-  if (stack.pinned_pc != 0) facts.row({"  pinned by", stack.pinned_by.empty() ? hex(stack.pinned_pc) : stack.pinned_by});
+  if (stack.pinned_pc != 0) facts.row({"  pinned by", pinned_text(stack)});
   if (!g.created_by.empty()) {
     facts.row(
         {"  created by", fmt::format("{}{}", g.created_by,

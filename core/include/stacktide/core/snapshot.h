@@ -55,7 +55,9 @@ struct Stack {
   std::uint64_t high_water = 0;
   std::vector<Segment> segments;
   Address pinned_pc = 0;
-  std::string pinned_by;  // function of pinned_pc; "" when none
+  std::string pinned_by;        // function of pinned_pc; "" when none
+  std::string pinned_variable;  // of that function, that keeps it from moving; "" unknown, or the reason is another
+  std::string pinned_type;      // of the variable, or the reason
   Address moving_from = 0;
   Address moving_to = 0;
 };
