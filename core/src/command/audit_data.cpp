@@ -28,12 +28,16 @@ void look_at(Session& session, PlaceFinder& finder, Address address, std::uint64
   if (!place) return;
   const auto symbol = SessionAccess::symbolizer(session).symbol_at(address);
   if (symbol && !symbol->symbol.empty() && is_runtime_data(*symbol)) return;
-  finder.complete(*place);
   const bool live = place->kind == PlaceKind::stack;
   const bool named = symbol && !symbol->symbol.empty();
+  // What has no name may be the runtime's own, which knows every stack.
+  if (live && !named) {
+    ++audit.unnamed;
+    return;
+  }
+  finder.complete(*place);
   AuditEntry entry;
   entry.kind = live ? "data_to_stack" : "data_to_freed_stack";
-  // What has no name may be the runtime's own.
   entry.note = live || !named;
   if (named) {
     entry.variable = address == symbol->start ? symbol->name : fmt::format("{}+{}", symbol->name, address - symbol->start);
@@ -41,7 +45,7 @@ void look_at(Session& session, PlaceFinder& finder, Address address, std::uint64
     entry.variable = fmt::format("{:#x}", address);
   }
   entry.text = fmt::format("{} is {:#x}: {}", entry.variable, value, place_in_short(*place, 0));
-  if (live) entry.text += "; it will point to nothing when that stack moves, unless it is pinned";
+  if (live) entry.text += finder.stays(*place) ? ", which is pinned" : "; when that stack moves it will be stale";
   if (!named) entry.text += " (no symbol: perhaps the runtime's own)";
   entry.address = address;
   entry.value = value;
@@ -80,6 +84,14 @@ void audit_data(Session& session, PlaceFinder& finder, Audit& audit) {
       absent += resume - at;
       at = resume;
     }
+  }
+  if (audit.unnamed != 0) {
+    AuditEntry entry;
+    entry.note = true;
+    entry.kind = "data_without_symbols";
+    entry.text = fmt::format("{} of data without a symbol point into stacks: perhaps they are the runtime's own",
+                             plural(audit.unnamed, "word"));
+    audit.entries.push_back(std::move(entry));
   }
   if (absent != 0) audit.partial.push_back(fmt::format("{} bytes of the program's data could not be read", absent));
 }

@@ -117,11 +117,7 @@ class GoroutineAudit {
     finder_.complete(*place);
     const bool another = place->kind == PlaceKind::stack;
     // What pinned frames hold does not move, and may be pointed to.
-    const auto* owner = another ? const_cast<Snapshot&>(snapshot_).find(place->goroutine) : nullptr;
-    const bool stays =
-        owner != nullptr &&
-        (snapshot_.scheduler.policy == "segmented" ||
-         (snapshot_.scheduler.policy != "contiguous" && pinned_segment(finder_.frames_of(*owner).frames, place->segment)));
+    const bool stays = another && finder_.stays(*place);
     auto text = fmt::format("{} is {:#x}: {}", what, value, place_in_short(*place, goroutine_.id));
     if (stays) {
       text += ", which is pinned";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "analyze/audit.h"
 #include "analyze/segments.h"
 #include "command/table.h"
 #include "walk/arena.h"
@@ -95,6 +96,13 @@ void PlaceFinder::complete(Place& place) {
     place.file = levels.front().file;
     place.line = levels.front().line;
   }
+}
+
+bool PlaceFinder::stays(const Place& stack) {
+  const auto& policy = snapshot_.scheduler.policy;
+  if (policy == "segmented") return true;
+  const auto* owner = snapshot_.find(stack.goroutine);
+  return policy != "contiguous" && owner != nullptr && pinned_segment(frames_of(*owner).frames, stack.segment);
 }
 
 const MapStack& PlaceFinder::frames_of(const Goroutine& goroutine) {

@@ -35,6 +35,9 @@ class PlaceFinder {
   // Adds to what classify() said.
   void complete(Place& place);
 
+  // Does what lies there stay there? So it does on a segment that the policy, or a frame by its record, keeps from moving.
+  bool stays(const Place& stack);
+
   const StackIndex& stacks() const { return stacks_; }
   const StackMaps* maps() const { return maps_; }
   // Kept for the goroutines asked for last.
