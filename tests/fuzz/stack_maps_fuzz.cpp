@@ -1,5 +1,5 @@
-// The stack maps of a hostile program. The input is the maps block and the names block, one behind the other; the first two bytes
-// say where it is cut. Magic, version, header size and size of both are put right, so that mutations get past them.
+// The stack maps of a hostile program. The input is the maps block and the names block, one behind the other; the first two
+// bytes say where it is cut. Magic, version, header size and size of both are put right, so that mutations get past them.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>

@@ -128,10 +128,9 @@ TEST_CASE("a frame is drawn word by word, with kinds, variables, values and what
   model.pictured[0].words[2].place = other;
   const auto& q = frames[0].site->variables[2];
   model.pictured[0].registers.push_back({12, WordKind::pointer, &q, 0x9000, {}});
-  CHECK(
-      stackmap_text(model, {}) ==
-      "goroutine 7 [chan receive]:\n"
-      "#0 inner at park.cpp:20: CFA 0x7f0000007640 = rsp+64, 64 bytes, pinned\n"
+  CHECK(stackmap_text(model, {}) ==
+        "goroutine 7 [chan receive]:\n"
+        "#0 inner at park.cpp:20: CFA 0x7f0000007640 = rsp+64, 64 bytes, pinned\n"
         "  CFA-8   return address                                          0x400020\n"
         "  CFA-16  saved rbx: scalar in #1 outer (n)                       0x5\n"
         "  CFA-24  pointer                            p          long *    0x6000          ! -> goroutine 9: n in #0 inner\n"
@@ -142,11 +141,11 @@ TEST_CASE("a frame is drawn word by word, with kinds, variables, values and what
         "  CFA-64  unknown                                                 0x0\n"
         "  r12     pointer                            q          char *    0x9000\n"
         "#1 outer at park.cpp:21: CFA 0x7f0000007660 = rsp+32, 32 bytes\n"
-      "  CFA-8   return address      0x400099\n"
-      "  CFA-16  unknown             0x0\n"
-      "  CFA-24  unknown             0x0\n"
-      "  CFA-32  unknown             0x0\n"
-      "#2 start at park.cpp:22: 16 bytes, no record\n");
+        "  CFA-8   return address      0x400099\n"
+        "  CFA-16  unknown             0x0\n"
+        "  CFA-24  unknown             0x0\n"
+        "  CFA-32  unknown             0x0\n"
+        "#2 start at park.cpp:22: 16 bytes, no record\n");
   const auto json = to_json(model);
   CHECK(json["frames"][0]["words"][1]["caller"]["variable"] == "n");
   CHECK(json["frames"][0]["words"][2]["place"]["goroutine"] == 9);

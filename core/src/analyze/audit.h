@@ -38,7 +38,7 @@ struct Audit {
   std::uint64_t frames = 0;          // on goroutine stacks
   std::uint64_t recorded = 0;        // of them those with a record
   std::uint64_t words = 0;           // of frames, looked at
-  std::uint64_t unnamed = 0;     // words of data without a symbol that point into stacks
+  std::uint64_t unnamed = 0;         // words of data without a symbol that point into stacks
   std::uint64_t data_words = 0;      // of the program's data
   std::vector<std::string> partial;  // what could not be looked at
 
