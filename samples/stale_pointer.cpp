@@ -1,7 +1,9 @@
-// stale_pointer [--wait]: breaks the promise of MOVABLE. It keeps the address of a local in a global, lets the stack grow, and takes the address back.
+// stale_pointer [--wait]: breaks the promise of MOVABLE. It keeps the address of a local in a global, lets the stack grow,
+// and takes the address back.
 //
-// The pointer then leads to a stack that the goroutine has left. With --wait it says `ready` and waits for the end of its input, so that
-// `stacktide audit` finds the pointer, and `stacktide whereis ADDRESS` tells whose stack that was, when it moved, and where the object is now.
+// The pointer then leads to a stack that the goroutine has left. With --wait it says `ready` and waits for the end of its
+// input, so that `stacktide audit` finds the pointer, and `stacktide whereis ADDRESS` tells whose stack that was, when it
+// moved, and where the object is now.
 #include <stacktide/channel.h>
 #include <stacktide/runtime.h>
 

@@ -117,11 +117,11 @@ void bind_goroutine(py::module_& module) {
   using G = Goroutine;
   bind<G>(module, "Goroutine", "One goroutine as it was when the target stood still.", "id", &G::id, "address", &G::address,
           "label", &G::label, "status", &G::status, "wait_reason", &G::wait_reason, "wait_ns", &G::wait_ns, "wait_object",
-          &G::wait_object, "system", &G::system, "locked", &G::locked, "parent", &G::parent, "creation_pc", &G::creation_pc, "entry_pc",
-          &G::entry_pc, "m", &G::m, "has_m", &G::has_m, "tid", &G::tid, "registers", &G::registers, "registers_live",
-          &G::registers_live, "stack", &G::stack, "grows", &G::grows, "links", &G::links, "shrinks", &G::shrinks,
-          "hot_splits", &G::hot_splits, "bytes_copied", &G::bytes_copied, "damage", &G::damage, "function", &G::function,
-          "file", &G::file, "line", &G::line, "entry", &G::entry, "created_by", &G::created_by, "created_file",
+          &G::wait_object, "system", &G::system, "locked", &G::locked, "parent", &G::parent, "creation_pc", &G::creation_pc,
+          "entry_pc", &G::entry_pc, "m", &G::m, "has_m", &G::has_m, "tid", &G::tid, "registers", &G::registers,
+          "registers_live", &G::registers_live, "stack", &G::stack, "grows", &G::grows, "links", &G::links, "shrinks",
+          &G::shrinks, "hot_splits", &G::hot_splits, "bytes_copied", &G::bytes_copied, "damage", &G::damage, "function",
+          &G::function, "file", &G::file, "line", &G::line, "entry", &G::entry, "created_by", &G::created_by, "created_file",
           &G::created_file, "created_line", &G::created_line, "located", &G::located);
 }
 
@@ -151,8 +151,8 @@ void bind_scheduler(py::module_& module) {
   using E = StackEvent;
   bind<E>(module, "StackEvent", "A stack that grew, was linked, shrank or was released.", "time", &E::time, "goroutine",
           &E::goroutine, "kind", &E::kind, "old_lo", &E::old_lo, "new_lo", &E::new_lo, "old_size", &E::old_size, "new_size",
-          &E::new_size, "used", &E::used, "adjusted", &E::adjusted, "scanned", &E::scanned, "duration", &E::duration, "pc", &E::pc, "function",
-          &E::function, "file", &E::file, "line", &E::line, "ring", &E::ring, "number", &E::number);
+          &E::new_size, "used", &E::used, "adjusted", &E::adjusted, "scanned", &E::scanned, "duration", &E::duration, "pc",
+          &E::pc, "function", &E::function, "file", &E::file, "line", &E::line, "ring", &E::ring, "number", &E::number);
   using H = HotSplit;
   bind<H>(module, "HotSplit", "A boundary that calls crossed from one segment to another.", "pc", &H::pc, "caller",
           &H::caller, "count", &H::count, "allocated", &H::allocated, "bytes", &H::bytes, "function", &H::function, "file",
@@ -177,8 +177,8 @@ void bind_snapshot(py::module_& module) {
   bind<S>(module, "Snapshot", "All that was found in the target.", "target", &S::target, "kind", &S::kind, "pid", &S::pid,
           "runtime", &S::runtime, "now", &S::now, "goroutines", &S::goroutines, "goroutine_counts", &S::goroutine_counts,
           "ms", &S::ms, "m_counts", &S::m_counts, "ps", &S::ps, "p_counts", &S::p_counts, "scheduler", &S::scheduler,
-          "events", &S::events, "event_counts", &S::event_counts, "stack_maps", &S::stack_maps, "hot_splits", &S::hot_splits, "hot_split_counts",
-          &S::hot_split_counts, "damage", &S::damage);
+          "events", &S::events, "event_counts", &S::event_counts, "stack_maps", &S::stack_maps, "hot_splits", &S::hot_splits,
+          "hot_split_counts", &S::hot_split_counts, "damage", &S::damage);
 }
 
 }  // namespace

@@ -33,6 +33,13 @@ bool is_named_type(int tag) {
          tag == DW_TAG_enumeration_type || tag == DW_TAG_typedef;
 }
 
+// A lambda's type: GCC gives it no name, and a call operator.
+bool is_closure(Dwarf_Die& type) {
+  bool found = false;
+  if (is_class(type)) each_child(type, [&](Dwarf_Die& child) { found = found || name_of(child) == "operator()"; });
+  return found;
+}
+
 }  // namespace
 
 Result<DebugTree> DebugTree::open(const std::filesystem::path& program) {
@@ -55,7 +62,8 @@ Result<DebugTree> DebugTree::open(const std::filesystem::path& program) {
     tree.visit(split.addr != nullptr ? split : root, 0);
   }
   if (!any)
-    return std::unexpected(program.string() + ": its debug information is damaged or empty: compile with -g, and strip afterwards");
+    return std::unexpected(program.string() +
+                           ": its debug information is damaged or empty: compile with -g, and strip afterwards");
   return tree;
 }
 
@@ -102,7 +110,7 @@ std::optional<Dwarf_Die> DebugTree::scope_of(Dwarf_Die& type) const {
 
 std::string DebugTree::qualified_name(Dwarf_Die& type) const {
   std::string name = name_of(type);
-  if (name.empty()) name = "{unnamed}";
+  if (name.empty()) name = is_closure(type) ? "{lambda}" : "{unnamed}";
   auto scope = scope_of(type);
   for (int depth = 0; scope && depth < kMaxDepth; ++depth) {
     const int tag = dwarf_tag(&*scope);

@@ -50,8 +50,8 @@ class DebugTree {
   std::optional<std::unordered_map<std::string, Dwarf_Die>> definitions_;
 };
 
-// Was the function compiled so that no two variables or temporaries share a place in its frame? GCC ends a variable's life at the
-// end of its scope (-fstack-reuse=none keeps it from that), and a temporary's at the end of an inlined destructor
+// Was the function compiled so that no two variables or temporaries share a place in its frame? GCC ends a variable's life
+// at the end of its scope (-fstack-reuse=none keeps it from that), and a temporary's at the end of an inlined destructor
 // (-fno-lifetime-dse); the compiler's option list tells.
 bool keeps_places_apart(Dwarf_Die& function);
 

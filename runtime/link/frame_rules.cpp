@@ -52,7 +52,9 @@ Result<FrameTable> FrameTable::open(const std::filesystem::path& program) {
 }
 
 FrameTable::FrameTable(FrameTable&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), elf_(std::exchange(other.elf_, nullptr)), cfi_(std::exchange(other.cfi_, nullptr)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      elf_(std::exchange(other.elf_, nullptr)),
+      cfi_(std::exchange(other.cfi_, nullptr)) {}
 
 FrameTable::~FrameTable() {
   if (cfi_ != nullptr) dwarf_cfi_end(cfi_);

@@ -1,10 +1,11 @@
 // The stack map of one function: what each word of its frame is at each call.
 //
-// Concept. A variable with a fixed place in the frame keeps it for as long as it is in scope, if the code was compiled so that
-// nothing shares it (keeps_places_apart); so a word that holds a byte of a scalar then is no pointer. A place that a location list gives is good for the names only: the
-// compiler may keep something else there that has the same value. In a register, which GCC shares among all that is equal,
-// a scalar is certain only where no pointer can be equal to it: 64-bit signed integers, which goroutine code that moves must
-// not make of addresses. Argument registers at a function's entry hold what the ABI says.
+// Concept. A variable with a fixed place in the frame keeps it for as long as it is in scope, if the code was compiled so
+// that nothing shares it (keeps_places_apart); so a word that holds a byte of a scalar then is no pointer. A place that a
+// location list gives is good for the names only: the compiler may keep something else there that has the same value. In a
+// register, which GCC shares among all that is equal, a scalar is certain only where no pointer can be equal to it: 64-bit
+// signed integers, which goroutine code that moves must not make of addresses. Argument registers at a function's entry hold
+// what the ABI says.
 //
 // Invariant. A word that two variables of a function claim, in whichever scopes, is a scalar only if it is one for both.
 #pragma once
@@ -69,8 +70,8 @@ class FunctionMap {
 
   std::vector<Variable> variables_;
   std::vector<TypeKinds> kinds_;
-  std::vector<std::vector<ByteKind>> bytes_;   // of variables that have a place in the frame
-  std::vector<std::vector<WordUse>> uses_;     // of each variable's fixed place
+  std::vector<std::vector<ByteKind>> bytes_;                 // of variables that have a place in the frame
+  std::vector<std::vector<WordUse>> uses_;                   // of each variable's fixed place
   std::unordered_map<std::uint32_t, std::uint8_t> claimed_;  // bytes of a word that may be no scalar, in some scope
   std::uint64_t entry_;
   bool places_apart_;

@@ -77,8 +77,9 @@ stacktide::link::Result<int> link_with_maps(const stacktide::link::CommandLine& 
   const auto after = stacktide::link::code_layout(line.output);
   if (!after) return std::unexpected(after.error());
   if (*before != *after)
-    return std::unexpected("the linker laid goroutine code out in another way when it linked the same objects again, so its "
-                           "stack maps are wrong: leave out options that make links differ");
+    return std::unexpected(
+        "the linker laid goroutine code out in another way when it linked the same objects again, so its "
+        "stack maps are wrong: leave out options that make links differ");
   return 0;
 }
 

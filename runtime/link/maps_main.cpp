@@ -39,8 +39,8 @@ void print_statistics(const stacktide::link::StackMaps& maps) {
   std::uint64_t words = 0;
   for (const std::uint64_t count : all.words) words += count;
   std::printf("functions   %lu with calls, %lu of them pinned by what they hold\n", all.functions, all.pinned);
-  std::printf("call sites  %lu, %lu with a map (%.1f %%), %lu shapes\n", all.sites, all.mapped, percent(all.mapped, all.sites),
-              all.shapes);
+  std::printf("call sites  %lu, %lu with a map (%.1f %%), %lu shapes\n", all.sites, all.mapped,
+              percent(all.mapped, all.sites), all.shapes);
   constexpr const char* kKinds[] = {"return address", "saved register", "pointer", "scalar", "unknown"};
   for (std::size_t i = 0; i < all.words.size(); ++i)
     std::printf("%s%-14s  %lu (%.1f %%)\n", i == 0 ? "words       " : "            ", kKinds[i], all.words[i],

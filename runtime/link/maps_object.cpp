@@ -36,9 +36,9 @@ std::string assembly(const fs::path& directory, const StackMaps& maps) {
           ", @object\n" STACKTIDE_MAPS_SYMBOL ":\n";
   text += numbers(".long", {STACKTIDE_MAPS_MAGIC});
   text += numbers(".short", {STACKTIDE_MAPS_VERSION, sizeof(stacktide_maps_header)});
-  text += numbers(".long", {shapes_at + maps.shapes.size(), sizeof(stacktide_maps_header), maps.regions.size(), sites_at,
-                            maps.sites.size() / sizeof(stacktide_map_site), shapes_at, maps.shapes.size(),
-                            maps.pinned_sites});
+  text +=
+      numbers(".long", {shapes_at + maps.shapes.size(), sizeof(stacktide_maps_header), maps.regions.size(), sites_at,
+                        maps.sites.size() / sizeof(stacktide_map_site), shapes_at, maps.shapes.size(), maps.pinned_sites});
   for (const StackMaps::Region& region : maps.regions) {
     text += "\t.quad " + std::string(kMapsAnchor) + " - . + " + std::to_string(region.from_anchor) + "\n";
     text += numbers(".long", {region.size, region.first_site, region.site_count, 0});
@@ -46,13 +46,15 @@ std::string assembly(const fs::path& directory, const StackMaps& maps) {
   if (!maps.sites.empty()) text += include(directory / kSites);
   if (!maps.shapes.empty()) text += include(directory / kShapes);
   text += "\t.size " STACKTIDE_MAPS_SYMBOL ", .-" STACKTIDE_MAPS_SYMBOL "\n";
-  text += "\t.globl " STACKTIDE_MAPS_SYMBOL "_end\n\t.hidden " STACKTIDE_MAPS_SYMBOL "_end\n" STACKTIDE_MAPS_SYMBOL "_end:\n";
+  text +=
+      "\t.globl " STACKTIDE_MAPS_SYMBOL "_end\n\t.hidden " STACKTIDE_MAPS_SYMBOL "_end\n" STACKTIDE_MAPS_SYMBOL "_end:\n";
   if (!maps.names.empty()) {
     text += "\t.section " STACKTIDE_NAMES_SECTION ",\"\",@progbits\n\t.p2align 3\n";
     text += include(directory / kNames);
   }
-  return text + "\t.section .note.GNU-split-stack,\"\",@progbits\n\t.section .note.GNU-no-split-stack,\"\",@progbits\n"
-                "\t.section .note.GNU-stack,\"\",@progbits\n";
+  return text +
+         "\t.section .note.GNU-split-stack,\"\",@progbits\n\t.section .note.GNU-no-split-stack,\"\",@progbits\n"
+         "\t.section .note.GNU-stack,\"\",@progbits\n";
 }
 
 }  // namespace
@@ -92,8 +94,8 @@ Result<CodeLayout> code_layout(const fs::path& path) {
                            (range.lo == range.hi ? "" : std::to_string(static_cast<std::int64_t>(range.lo - anchor))));
     for (const ProgramFunction& function : program.functions()) {
       if (range.contains(function.begin))
-        layout.lines.push_back(std::to_string(function.begin - range.lo) + " " + std::to_string(function.end - function.begin) +
-                               " " + std::string(function.name));
+        layout.lines.push_back(std::to_string(function.begin - range.lo) + " " +
+                               std::to_string(function.end - function.begin) + " " + std::string(function.name));
     }
   }
   return layout;

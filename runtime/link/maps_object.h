@@ -1,8 +1,8 @@
 // The object file that brings stack maps into a program.
 //
-// Concept. Maps are made from the linked program, and linked into it: the program is linked twice, first with the maps of the
-// last time or with none, then with its own. All in them is relative to symbols, and nothing in goroutine code depends on their
-// size, so the second link yields the same code; that is checked, not assumed.
+// Concept. Maps are made from the linked program, and linked into it: the program is linked twice, first with the maps of
+// the last time or with none, then with its own. All in them is relative to symbols, and nothing in goroutine code depends
+// on their size, so the second link yields the same code; that is checked, not assumed.
 //
 // Rejected: writing the section into the linked file (a segment needs room among the program headers, and a section that is
 // not loaded is lost by some strip programs, needs /proc to be read, and without it all stacks would be pinned).

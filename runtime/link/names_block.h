@@ -25,8 +25,8 @@ class NamesBlock {
   std::uint32_t type_text(Dwarf_Die type);
 
   const DebugTree& tree_;
-  std::vector<std::uint32_t> sites_;           // offset of the list in lists_, plus 1; 0: empty
-  std::string lists_;                          // each aligned to 4 bytes
+  std::vector<std::uint32_t> sites_;            // offset of the list in lists_, plus 1; 0: empty
+  std::string lists_;                           // each aligned to 4 bytes
   std::map<std::string, std::uint32_t> known_;  // lists, by their bytes
   std::string pins_;
   std::uint32_t pin_count_ = 0;

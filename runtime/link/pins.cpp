@@ -14,36 +14,98 @@ constexpr int kMaxDepth = 48;
 // Of the C++ library, without template arguments. Parts of a class (its bases, its node handles) are judged as the class.
 // Nodes, buckets or control blocks point back at the object.
 constexpr std::string_view kPointsBack[] = {
-    "map",           "multimap",           "set",           "multiset",           "_Rb_tree",   "list",
-    "_List_base",    "unordered_map",      "unordered_set", "unordered_multimap", "_Hashtable", "unordered_multiset",
-    "_List_node_base", "_Rb_tree_header",
+    "map",
+    "multimap",
+    "set",
+    "multiset",
+    "_Rb_tree",
+    "list",
+    "_List_base",
+    "unordered_map",
+    "unordered_set",
+    "unordered_multimap",
+    "_Hashtable",
+    "unordered_multiset",
+    "_List_node_base",
+    "_Rb_tree_header",
 };
-// Owns heap blocks that hold what its template arguments say, and nothing that points back. That a shared_ptr's deleter holds no
-// address of a local is for the program to promise, as it wrote the deleter down.
+// Owns heap blocks that hold what its template arguments say, and nothing that points back. That a shared_ptr's deleter
+// holds no address of a local is for the program to promise, as it wrote the deleter down.
 constexpr std::string_view kOwns[] = {
-    "vector",     "_Vector_base", "deque",           "_Deque_base", "forward_list",       "_Fwd_list_base",
-    "unique_ptr", "__uniq_ptr_impl", "__uniq_ptr_data", "_Bvector_base", "shared_ptr", "__shared_ptr", "__shared_ptr_access",
-    "weak_ptr",   "__weak_ptr",      "__shared_count",  "__weak_count", "_Sp_counted_ptr_inplace", "__allocated_ptr",
-    "enable_shared_from_this", "_Sp_alloc_shared_tag",
+    "vector",
+    "_Vector_base",
+    "deque",
+    "_Deque_base",
+    "forward_list",
+    "_Fwd_list_base",
+    "unique_ptr",
+    "__uniq_ptr_impl",
+    "__uniq_ptr_data",
+    "_Bvector_base",
+    "shared_ptr",
+    "__shared_ptr",
+    "__shared_ptr_access",
+    "weak_ptr",
+    "__weak_ptr",
+    "__shared_count",
+    "__weak_count",
+    "_Sp_counted_ptr_inplace",
+    "__allocated_ptr",
+    "enable_shared_from_this",
+    "_Sp_alloc_shared_tag",
 };
 // Holds no address that anybody could have made of a local.
 constexpr std::string_view kHoldsNone[] = {
-    "basic_string", "allocator", "new_allocator", "default_delete", "mutex", "__mutex_base", "recursive_mutex", "__recursive_mutex_base",
-    "timed_mutex", "recursive_timed_mutex", "shared_mutex", "condition_variable", "__condvar", "exception_ptr", "error_code",
-    "error_condition", "type_info", "thread", "char_traits", "locale",
+    "basic_string",    "allocator",
+    "new_allocator",   "default_delete",
+    "mutex",           "__mutex_base",
+    "recursive_mutex", "__recursive_mutex_base",
+    "timed_mutex",     "recursive_timed_mutex",
+    "shared_mutex",    "condition_variable",
+    "__condvar",       "exception_ptr",
+    "error_code",      "error_condition",
+    "type_info",       "thread",
+    "char_traits",     "locale",
 };
 // May hold pointers, as members or in heap blocks that none of them leads out of; those to a stack it only passes on.
 constexpr std::string_view kHarmless[] = {
-    "basic_string_view", "span", "initializer_list", "unique_lock", "lock_guard", "scoped_lock", "shared_lock",
-    "reference_wrapper", "coroutine_handle", "exception", "nested_exception", "_Nested_exception", "bad_alloc", "runtime_error",
-    "logic_error", "out_of_range", "invalid_argument", "length_error", "basic_ostream", "basic_istream", "basic_iostream",
-    "basic_ios", "ios_base", "basic_streambuf", "basic_stringbuf", "basic_ostringstream", "basic_istringstream",
-    "basic_stringstream", "memory_resource", "polymorphic_allocator", "monotonic_buffer_resource", "__cow_string",
+    "basic_string_view",
+    "span",
+    "initializer_list",
+    "unique_lock",
+    "lock_guard",
+    "scoped_lock",
+    "shared_lock",
+    "reference_wrapper",
+    "coroutine_handle",
+    "exception",
+    "nested_exception",
+    "_Nested_exception",
+    "bad_alloc",
+    "runtime_error",
+    "logic_error",
+    "out_of_range",
+    "invalid_argument",
+    "length_error",
+    "basic_ostream",
+    "basic_istream",
+    "basic_iostream",
+    "basic_ios",
+    "ios_base",
+    "basic_streambuf",
+    "basic_stringbuf",
+    "basic_ostringstream",
+    "basic_istringstream",
+    "basic_stringstream",
+    "memory_resource",
+    "polymorphic_allocator",
+    "monotonic_buffer_resource",
+    "__cow_string",
 };
 // Made of their template arguments: judged by their members, pointers among them.
 constexpr std::string_view kMadeOf[] = {
-    "pair", "tuple", "_Tuple_impl", "_Head_base", "array", "__array_traits", "optional", "variant", "complex", "expected",
-    "atomic", "__atomic_base", "atomic_flag", "__atomic_flag_base",
+    "pair",    "tuple",   "_Tuple_impl", "_Head_base", "array",         "__array_traits", "optional",
+    "variant", "complex", "expected",    "atomic",     "__atomic_base", "atomic_flag",    "__atomic_flag_base",
 };
 
 bool listed(std::span<const std::string_view> names, std::string_view name) {
@@ -56,9 +118,7 @@ bool is_library(std::string_view scope) {
   return scope == "std" || scope == "__gnu_cxx" || scope == "__cxxabiv1" || scope == "boost";
 }
 
-bool is_iterator(std::string_view name) {
-  return name.find("iterator") != name.npos || name.find("_Iterator") != name.npos;
-}
+bool is_iterator(std::string_view name) { return name.find("iterator") != name.npos || name.find("_Iterator") != name.npos; }
 
 bool is_pointer(int tag) {
   return tag == DW_TAG_pointer_type || tag == DW_TAG_reference_type || tag == DW_TAG_rvalue_reference_type;
@@ -88,7 +148,8 @@ LibraryClass library_class(const DebugTree& tree, Dwarf_Die type) {
   for (int depth = 0; scope && depth < kMaxDepth; ++depth) {
     if (is_class(*scope)) found.outermost = *scope;
     else if (dwarf_tag(&*scope) == DW_TAG_namespace) outer = name_of(*scope);
-    else return {type, std::string(without_arguments(name_of(type))), false, false};  // local to a function: the program's own
+    else
+      return {type, std::string(without_arguments(name_of(type))), false, false};  // local to a function: the program's own
     scope = tree.scope_of(*scope);
   }
   found.name = without_arguments(name_of(found.outermost));

@@ -214,8 +214,8 @@ class Writer {
   void remove_stale() const {
     std::error_code ignored;
     for (const fs::directory_entry& entry : fs::directory_iterator(directory_, ignored)) {
-      if (entry.path().extension() == ".o" && entry.path().filename() != "thunks.o" &&
-          entry.path().filename() != "maps.o" && !copies_.contains(entry.path())) {
+      if (entry.path().extension() == ".o" && entry.path().filename() != "thunks.o" && entry.path().filename() != "maps.o" &&
+          !copies_.contains(entry.path())) {
         fs::remove(entry.path(), ignored);
       }
     }

@@ -1,8 +1,8 @@
 // What has to be done to a link command, and the command that results.
 //
-// Order of the result's inputs: movable goroutine objects, other goroutine objects, thunks, stack maps, then all the rest in its own
-// order. The linker keeps the first copy of an inline or template function, and it must be one with stack checks; of two
-// with checks the movable one.
+// Order of the result's inputs: movable goroutine objects, other goroutine objects, thunks, stack maps, then all the rest in
+// its own order. The linker keeps the first copy of an inline or template function, and it must be one with stack checks; of
+// two with checks the movable one.
 //
 // Invariant: a link without goroutine objects is not touched.
 #pragma once

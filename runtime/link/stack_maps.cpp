@@ -117,7 +117,8 @@ class Maker {
     std::string runs;
     stacktide_map_shape shape{};
     shape.cfa = rules.cfa;
-    shape.flags = static_cast<std::uint8_t>((pinned ? STACKTIDE_SHAPE_PINNED : 0) | (slow_path ? STACKTIDE_SHAPE_MORESTACK : 0));
+    shape.flags =
+        static_cast<std::uint8_t>((pinned ? STACKTIDE_SHAPE_PINNED : 0) | (slow_path ? STACKTIDE_SHAPE_MORESTACK : 0));
     shape.offset = rules.offset;
     for (std::size_t i = 0; i < rules.slots.size(); ++i) {
       if (rules.slots[i] < 0) continue;
@@ -180,8 +181,8 @@ class Maker {
       if (callee != nullptr && judge_.call_pins(*callee, type)) add("", "a temporary " + type);
     }
     for (const PinReason& reason : reasons) {
-      names_.add_pin(region_, static_cast<std::uint32_t>(function.begin - lo_), static_cast<std::uint32_t>(function.end - lo_),
-                     reason);
+      names_.add_pin(region_, static_cast<std::uint32_t>(function.begin - lo_),
+                     static_cast<std::uint32_t>(function.end - lo_), reason);
       maps_.pins.push_back(reason);
     }
     maps_.statistics.pinned += !reasons.empty();
@@ -207,7 +208,8 @@ Result<StackMaps> make_stack_maps(const std::filesystem::path& path, bool need_n
   const auto file = MappedFile::open(path);
   if (!file) return std::unexpected(file.error());
   if (!is_program(file->bytes()))
-    return std::unexpected(path.string() + ": not a linked program for x86-64 Linux, so there is no code to make stack maps of");
+    return std::unexpected(path.string() +
+                           ": not a linked program for x86-64 Linux, so there is no code to make stack maps of");
   const auto object = Object::parse(file->bytes(), path.string());
   if (!object) return std::unexpected(object.error());
   if (object->symbol_count() == 0)

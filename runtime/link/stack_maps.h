@@ -18,8 +18,8 @@
 
 namespace stacktide::link {
 
-// A symbol of the runtime's that every goroutine program has. Not the start of a section: to name that would keep all code in it
-// from --gc-sections.
+// A symbol of the runtime's that every goroutine program has. Not the start of a section: to name that would keep all code
+// in it from --gc-sections.
 inline constexpr const char* kMapsAnchor = "__morestack";
 
 struct PinReason {
@@ -48,9 +48,9 @@ struct StackMaps {
   };
   std::vector<Region> regions;
   std::uint32_t pinned_sites = 0;  // of movable regions
-  std::string sites;   // bytes, as loaded
-  std::string shapes;  // bytes, as loaded
-  std::string names;   // the whole names block
+  std::string sites;               // bytes, as loaded
+  std::string shapes;              // bytes, as loaded
+  std::string names;               // the whole names block
   std::vector<PinReason> pins;
   MapStatistics statistics;
 };

@@ -27,9 +27,10 @@ std::string wrap_options(const CallMap& calls);
 // Writes `text` to `path` unless it holds just that. True: it was written.
 Result<bool> write_if_changed(const std::filesystem::path& path, std::string_view text);
 
-// Assembles `assembly` with `driver` to `directory`/NAME.o, unless that is up to date and `anew` is false (files that the text
-// includes have changed). Returns its path, and whether it was made.
+// Assembles `assembly` with `driver` to `directory`/NAME.o, unless that is up to date and `anew` is false (files that the
+// text includes have changed). Returns its path, and whether it was made.
 Result<std::pair<std::filesystem::path, bool>> assemble(const std::string& driver, const std::filesystem::path& directory,
-                                                        const std::string& name, std::string_view assembly, bool anew = false);
+                                                        const std::string& name, std::string_view assembly,
+                                                        bool anew = false);
 
 }  // namespace stacktide::link

@@ -12,8 +12,12 @@ namespace {
 constexpr int kMaxDepth = 64;
 
 // What the library adds to its templates' arguments by itself.
-constexpr std::array<std::string_view, 7> kDefaults = {", std::allocator<",  ", std::less<",    ", std::char_traits<",
-                                                       ", std::default_delete<", ", std::hash<", ", std::equal_to<",
+constexpr std::array<std::string_view, 7> kDefaults = {", std::allocator<",
+                                                       ", std::less<",
+                                                       ", std::char_traits<",
+                                                       ", std::default_delete<",
+                                                       ", std::hash<",
+                                                       ", std::equal_to<",
                                                        ", std::pmr::polymorphic_allocator<"};
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {

@@ -56,8 +56,7 @@ void read_places(Dwarf_Die& entry, bool frame_base_is_cfa, std::vector<Whereabou
                         {low, high},
                         static_cast<std::int64_t>(operation.number)});
     } else if (operation.atom >= DW_OP_reg0 && operation.atom <= DW_OP_reg31) {
-      places.push_back({Whereabouts::Kind::in_register, {low, high}, 0,
-                        static_cast<unsigned>(operation.atom - DW_OP_reg0)});
+      places.push_back({Whereabouts::Kind::in_register, {low, high}, 0, static_cast<unsigned>(operation.atom - DW_OP_reg0)});
     }
   }
 }
@@ -112,8 +111,7 @@ bool frame_base_is_cfa(Dwarf_Die& function) {
   Dwarf_Op* operations = nullptr;
   std::size_t count = 0;
   return dwarf_attr_integrate(&function, DW_AT_frame_base, &attribute) != nullptr &&
-         dwarf_getlocation(&attribute, &operations, &count) == 0 && count == 1 &&
-         operations[0].atom == DW_OP_call_frame_cfa;
+         dwarf_getlocation(&attribute, &operations, &count) == 0 && count == 1 && operations[0].atom == DW_OP_call_frame_cfa;
 }
 
 }  // namespace

@@ -101,8 +101,8 @@ void unlink_segment(Goroutine& g) {
     set_extents(g, segment->lo, segment->hi);
     g.sp = segment->sp;
   }
-  record_event({clock_now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0, 0, 0, 0,
-                event_kind_release, 0},
+  record_event({clock_now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0, 0, 0,
+                0, event_kind_release, 0},
                0);
   // The record now describes the stretch that was left.
   *segment = {lo, hi, 0, segment->pc, g.own->spare};

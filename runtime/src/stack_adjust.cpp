@@ -1,8 +1,9 @@
 // Adjusts a copied stack by its maps.
 //
-// Concept. Comparing a word costs less than asking what it is, so all words of a frame are adjusted in one go, and then those
-// that are scalars for certain get back what the old stack holds. Frames of one function in a row, a recursion's, are taken
-// together. Only long stretches of numbers are gone around. An older segment, which was not copied, is adjusted run by run.
+// Concept. Comparing a word costs less than asking what it is, so all words of a frame are adjusted in one go, and then
+// those that are scalars for certain get back what the old stack holds. Frames of one function in a row, a recursion's, are
+// taken together. Only long stretches of numbers are gone around. An older segment, which was not copied, is adjusted run by
+// run.
 //
 // Rejected: to look at each run of words for what it is (three times the price of scanning for small frames).
 #include <bit>
@@ -60,7 +61,8 @@ class Adjuster {
       begin(start);
       complete = walk_copy({start.pc, start.sp, start.rbp, g_.stack_hi});
     }
-    // Where the goroutine begins, or a segment, lie a few words that no frame has; beyond a frame without a record, all others.
+    // Where the goroutine begins, or a segment, lie a few words that no frame has; beyond a frame without a record, all
+    // others.
     if (complete) check(rest_, g_.stack_hi);
     else scan(rest_, g_.stack_hi);
     for (const Segment* s = g_.segments; s != nullptr; s = s->previous) complete = older(*s) && complete;
@@ -70,9 +72,7 @@ class Adjuster {
 
  private:
   // Where the word at an old address lies now: only the segment that moved was copied.
-  std::uint64_t place(std::uint64_t address) const {
-    return address - move_.lo < size_ ? address + move_.delta : address;
-  }
+  std::uint64_t place(std::uint64_t address) const { return address - move_.lo < size_ ? address + move_.delta : address; }
 
   std::uint32_t range(std::uint64_t from, std::uint64_t to) {
     std::uint32_t changed = 0;
@@ -117,7 +117,8 @@ class Adjuster {
       std::uint64_t* now = &at(from + move_.delta);
       std::uint64_t differ = 0;
       for (std::uint32_t n = 0; n < words; ++n) differ |= now[n] ^ old[n];
-      if (differ == 0) [[likely]] continue;
+      if (differ == 0) [[likely]]
+        continue;
       for (std::uint32_t n = 0; n < words; ++n) {
         adjusted_.words -= now[n] != old[n];
         lookalikes_ += now[n] != old[n];
@@ -233,8 +234,9 @@ class Adjuster {
     check(sp, high);
   }
 
-  // An older segment: __morestack's frame, left when the next one was linked, then the frames above it. What it saved there is
-  // what the callers have in their registers still. A saved register is adjusted, whatever it is: nothing holds its old value.
+  // An older segment: __morestack's frame, left when the next one was linked, then the frames above it. What it saved there
+  // is what the callers have in their registers still. A saved register is adjusted, whatever it is: nothing holds its old
+  // value.
   bool older(const Segment& segment) {
     const std::uint64_t bp = segment.sp + kMorestackBelow;
     scan(segment.sp, bp + 8);

@@ -189,7 +189,8 @@ void stress_move(Goroutine& g) {
   g.status.store(status_copystack, std::memory_order_relaxed);
   const Adjusted adjusted = copystack(g, g.stack_hi - g.stack_lo);
   g.status.store(status_running, std::memory_order_relaxed);
-  record_stress_move({clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted.words, adjusted.scanned, 0, event_kind_none, 0});
+  record_stress_move(
+      {clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted.words, adjusted.scanned, 0, event_kind_none, 0});
 }
 
 std::uint32_t& eh_uncaught() {

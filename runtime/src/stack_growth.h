@@ -5,15 +5,15 @@
 // goroutine that uses less than a quarter of its segment is halved.
 //
 // A copy moves the used part to the same distance from the new hi, and adds the distance to every aligned word, in all
-// segments of the goroutine and in its saved context, whose value lies in [old lo, old hi] and which is no scalar for certain
-// (stack_map.h). That finds every pointer as long as derived pointers stay inside their objects (goroutine code is built with
-// -fno-ivopts) and nothing outside the stack points into it (what MOVABLE promises). What only looks like such a pointer keeps
-// its low two bytes, see stack.h.
+// segments of the goroutine and in its saved context, whose value lies in [old lo, old hi] and which is no scalar for
+// certain (stack_map.h). That finds every pointer as long as derived pointers stay inside their objects (goroutine code is
+// built with -fno-ivopts) and nothing outside the stack points into it (what MOVABLE promises). What only looks like such a
+// pointer keeps its low two bytes, see stack.h.
 //
 // A frame is pinned when its record says so: its function is not MOVABLE, or holds what the heap may point back at. Where
 // records end, any word that is a return address into section stacktide_pinned, where stacktide-link puts all goroutine code
-// that is not MOVABLE, or one with a pinned record, is taken for a pinned frame's. That may pin too much (a stale word), never
-// too little. While an exception is in flight nothing is copied: the unwinder keeps stack addresses in the heap.
+// that is not MOVABLE, or one with a pinned record, is taken for a pinned frame's. That may pin too much (a stale word),
+// never too little. While an exception is in flight nothing is copied: the unwinder keeps stack addresses in the heap.
 #pragma once
 
 #include <cstdint>

@@ -62,7 +62,8 @@ void load() {
 }
 
 const Loaded& maps() {
-  if (!is_loaded.load(std::memory_order_acquire)) [[unlikely]] load();
+  if (!is_loaded.load(std::memory_order_acquire)) [[unlikely]]
+    load();
   return loaded;
 }
 

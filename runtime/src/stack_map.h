@@ -1,10 +1,10 @@
 // Stack maps in the running program: walking frames by their records, and adjusting a copied stack through them.
 //
-// Concept. stacktide-link has put a record into the program for each return address in goroutine code (stack_map.h of the abi).
-// From the context that a goroutine saved, its frames are walked by these alone: where the next frame is, which words are
-// scalars for certain, where callee-saved registers lie. What was saved of a register has the kind that the register has in
-// the nearest caller that says, so a slot waits until that one comes. A word that is no scalar for certain is compared with
-// the range that moves. Where a frame has no record the walk ends, and the rest is scanned.
+// Concept. stacktide-link has put a record into the program for each return address in goroutine code (stack_map.h of the
+// abi). From the context that a goroutine saved, its frames are walked by these alone: where the next frame is, which words
+// are scalars for certain, where callee-saved registers lie. What was saved of a register has the kind that the register has
+// in the nearest caller that says, so a slot waits until that one comes. A word that is no scalar for certain is compared
+// with the range that moves. Where a frame has no record the walk ends, and the rest is scanned.
 //
 // Records are found through a small table, hashed by return address, in front of a binary search: a deep stack is mostly
 // the same few places. Nothing of the maps is touched before the first check that fails.
@@ -66,8 +66,8 @@ enum class WalkEnd : std::uint8_t {
   no_record,  // at a frame without a record
 };
 
-// Walks the current segment of a goroutine whose context is saved. Calls visit(frame, record) from the youngest frame on, until that
-// returns false. `rest`: where the frames that were not walked begin.
+// Walks the current segment of a goroutine whose context is saved. Calls visit(frame, record) from the youngest frame on,
+// until that returns false. `rest`: where the frames that were not walked begin.
 template <class Visit>
 WalkEnd walk_frames(const Goroutine& g, std::uint64_t& rest, Visit visit);
 
@@ -83,8 +83,8 @@ struct Adjusted {
 };
 // Adjusts the copy, and what older segments hold. g still describes the old segment.
 Adjusted adjust_by_maps(const Goroutine& g, const Move& move);
-// Under stress: the frames of the moved stack must be those of the old one, as far from its end. Ends the program if they are
-// not.
+// Under stress: the frames of the moved stack must be those of the old one, as far from its end. Ends the program if they
+// are not.
 class FrameAudit {
  public:
   void before(const Goroutine& g);
@@ -102,7 +102,7 @@ class FrameAudit {
 inline constexpr std::int64_t kMorestackRegisters[] = {-80, 0, -88, -96, -104, -112};
 inline constexpr std::int64_t kMorestackArguments[] = {-40, -32, -24, -16, -48, -56};
 inline constexpr std::int64_t kMorestackOthers[] = {-8, -64, -72};  // rax, r10, r11
-inline constexpr std::uint64_t kMorestackBelow = 112;              // from rbp down to the last one
+inline constexpr std::uint64_t kMorestackBelow = 112;               // from rbp down to the last one
 inline constexpr std::int64_t kContextRegisters[] = {32, 40, 24, 16, 8, 0};
 
 inline std::uint64_t stack_word(std::uint64_t address) { return *reinterpret_cast<const std::uint64_t*>(address); }

@@ -97,14 +97,14 @@ TEST_CASE("the snapshot spells the fields of segments, Ms, Ps, events and stack 
   const std::set<std::string> event = {
       MEMBER(StackEvent, time),     MEMBER(StackEvent, goroutine), MEMBER(StackEvent, kind),     MEMBER(StackEvent, old_lo),
       MEMBER(StackEvent, new_lo),   MEMBER(StackEvent, old_size),  MEMBER(StackEvent, new_size), MEMBER(StackEvent, used),
-      MEMBER(StackEvent, adjusted), MEMBER(StackEvent, duration),  MEMBER(StackEvent, pc),
-      MEMBER(StackEvent, scanned),  MEMBER(StackEvent, ring)};
+      MEMBER(StackEvent, adjusted), MEMBER(StackEvent, duration),  MEMBER(StackEvent, pc),       MEMBER(StackEvent, scanned),
+      MEMBER(StackEvent, ring)};
   check({STACKTIDE_FIELDS_event(NAME)}, event, kEventExceptions);
-  const std::set<std::string> maps = {
-      MEMBER(StackMapsInfo, address),       MEMBER(StackMapsInfo, size),          MEMBER(StackMapsInfo, adjust),
-      MEMBER(StackMapsInfo, walks),         MEMBER(StackMapsInfo, complete),      MEMBER(StackMapsInfo, frames),
-      MEMBER(StackMapsInfo, words_skipped), MEMBER(StackMapsInfo, words_checked), MEMBER(StackMapsInfo, words_scanned),
-      MEMBER(StackMapsInfo, lookalikes)};
+  const std::set<std::string> maps = {MEMBER(StackMapsInfo, address),       MEMBER(StackMapsInfo, size),
+                                      MEMBER(StackMapsInfo, adjust),        MEMBER(StackMapsInfo, walks),
+                                      MEMBER(StackMapsInfo, complete),      MEMBER(StackMapsInfo, frames),
+                                      MEMBER(StackMapsInfo, words_skipped), MEMBER(StackMapsInfo, words_checked),
+                                      MEMBER(StackMapsInfo, words_scanned), MEMBER(StackMapsInfo, lookalikes)};
   check({STACKTIDE_FIELDS_stack_maps(NAME)}, maps, {});
 }
 

@@ -1,7 +1,8 @@
 // bench_maps [ROUNDS]: what stack maps cost when stacks are copied, and what they save.
 //
-// A fresh goroutine recurses, so that its stack grows from 2 KiB; once with STACKTIDE_ADJUST=maps, once with scan. The setting is the
-// process's, so the program starts itself again for each measurement, in turns, and prints medians and their ratio.
+// A fresh goroutine recurses, so that its stack grows from 2 KiB; once with STACKTIDE_ADJUST=maps, once with scan. The
+// setting is the process's, so the program starts itself again for each measurement, in turns, and prints medians and their
+// ratio.
 #include <stacktide/channel.h>
 #include <stacktide/runtime.h>
 #include <sys/wait.h>

@@ -1,8 +1,10 @@
 // Goroutines that wait below frames of every shape: what stack maps must describe, and unwinders agree about.
 //
-// It says `ready`, waits for the end of its input, and exits 0 when every value on its stacks was kept. Meanwhile tests/e2e/stack_maps_test.cpp
-// compares the frames that a walk by records finds with those of libunwind, in every goroutine.
+// It compares the frames that the runtime's walk by records finds with those of the C++ library's unwinder, in every
+// goroutine; says `ready`, and waits for the end of its input. Meanwhile tests/e2e/stack_walks_test.cpp compares what core
+// finds by records with libunwind. Exits 0 when every value on its stacks was kept.
 #include <unistd.h>
+#include <unwind.h>
 
 #include <array>
 #include <coroutine>
@@ -11,9 +13,62 @@
 #include <string>
 #include <vector>
 
+#include "goroutine.h"
 #include "rt_support.h"
+#include "stack_map.h"
+
+extern "C" void stacktide_with_context(stacktide::runtime::Goroutine* g, void (*f)(void*), void* argument);
 
 namespace {
+
+struct Walked {
+  std::uint64_t pc;
+  std::uint64_t sp;
+};
+constexpr std::size_t kMaxFrames = 128;
+
+struct Frames {
+  const stacktide::runtime::Goroutine* goroutine;
+  std::size_t count = 0;
+  Walked frames[kMaxFrames];
+  void add(std::uint64_t pc, std::uint64_t sp) {
+    RT_CHECK(count < kMaxFrames);
+    frames[count++] = {pc, sp};
+  }
+};
+
+_Unwind_Reason_Code unwound(_Unwind_Context* context, void* data) {
+  auto& frames = *static_cast<Frames*>(data);
+  const std::uint64_t pc = _Unwind_GetIP(context);
+  if (pc == 0) return _URC_END_OF_STACK;
+  // The unwinder's CFA of a frame is the stack pointer in it. Frames of this function, and of the runtime, come first.
+  const std::uint64_t sp = _Unwind_GetCFA(context);
+  const bool own = sp - frames.goroutine->sp <= frames.goroutine->stack_hi - frames.goroutine->sp;
+  if (own && stacktide::runtime::site_record(pc).shape != nullptr) frames.add(pc, sp);
+  return _URC_NO_REASON;
+}
+
+void compare_walks() {
+  std::size_t compared = 0;
+  stacktide::runtime::for_each_goroutine([&](stacktide::runtime::Goroutine& g) {
+    if (g.id == 0 || g.status.load() != stacktide::runtime::status_waiting) return;
+    Frames by_unwinder{&g, 0, {}};
+    stacktide_with_context(
+        &g, [](void* data) { _Unwind_Backtrace(unwound, data); }, &by_unwinder);
+    Frames by_records{&g, 0, {}};
+    std::uint64_t rest = 0;
+    const auto end = stacktide::runtime::walk_frames(g, rest, [&](const auto& frame, const auto&) {
+      by_records.add(frame.pc, frame.sp);
+      return true;
+    });
+    RT_CHECK(end == stacktide::runtime::WalkEnd::bottom);
+    RT_CHECK(by_records.count == by_unwinder.count);
+    for (std::size_t i = 0; i < by_records.count; ++i)
+      RT_CHECK(by_records.frames[i].pc == by_unwinder.frames[i].pc && by_records.frames[i].sp == by_unwinder.frames[i].sp);
+    compared += by_records.count;
+  });
+  RT_CHECK(compared > 32 * 3);
+}
 
 using Channel = stacktide::channel<int>;
 
@@ -159,7 +214,9 @@ int main() {
               sized<300>,
               sized<5000>,
               sized<70000>,
-              [](Wait& w, long x) { return by_value(w, Large{{1, 2, 3, x}}, 0.5, Large{{x}}); },
+              [](Wait& w, long x) {
+                return by_value(w, Large{{1, 2, 3, x}}, 0.5, Large{{x}});
+              },
               [](Wait& w, long x) { return variable(&w, 9, 1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, x); },
               [](Wait& w, long x) {
                 Square square;
@@ -177,6 +234,7 @@ int main() {
     }
     while (release.waiting() < static_cast<std::size_t>(started)) stacktide::yield();
     stacktide::blocking([] {
+      compare_walks();
       std::puts("ready");
       std::fflush(stdout);
       for (char byte = 0; read(STDIN_FILENO, &byte, 1) > 0;) {

@@ -233,10 +233,11 @@ TEST_CASE("a temporary that shares a variable's place: the compiler's lifetimes 
   const Workshop shop;
   shop.compile("program.cpp", "int main() {}", kMovable + "-g -fno-lifetime-dse -flifetime-dse=2 ");
   const Ran made = shop.link("program.o libruntime.a -o program");
-  CHECK(made.output ==
-        "stacktide-link: program.o is compiled with -flifetime-dse=2, after or without -fno-lifetime-dse: a temporary with a "
-        "destructor and a variable in one place of a frame cannot be told apart; set flags before stacktide_goroutines(), or "
-        "leave this one out\n");
+  CHECK(
+      made.output ==
+      "stacktide-link: program.o is compiled with -flifetime-dse=2, after or without -fno-lifetime-dse: a temporary with a "
+      "destructor and a variable in one place of a frame cannot be told apart; set flags before stacktide_goroutines(), or "
+      "leave this one out\n");
   CHECK(made.status == 1);
 }
 
@@ -281,9 +282,10 @@ TEST_CASE("what no maps can be made of is refused with the reason, and left as i
     CHECK(shop.read(file) == before);
     return ran.output;
   };
-  REQUIRE(shop.in_folder("strip -o stripped program && objcopy --strip-debug program plain && head -c 9000 program > short && "
-                         "echo text > text && : > empty")
-              .status == 0);
+  REQUIRE(
+      shop.in_folder("strip -o stripped program && objcopy --strip-debug program plain && head -c 9000 program > short && "
+                     "echo text > text && : > empty")
+          .status == 0);
   CHECK(says("stripped") == "stacktide-maps: stripped: no symbols: it is stripped; make stack maps before stripping\n");
   CHECK(says("plain").starts_with("stacktide-maps: plain: no debug information, which stack maps are made from ("));
   CHECK(says("plain").ends_with("): compile with -g, and strip afterwards\n"));
@@ -309,7 +311,8 @@ TEST_CASE("what no maps can be made of is refused with the reason, and left as i
 
 TEST_CASE("a program without debug information is linked, and nothing in it moves") {
   const Workshop shop;
-  shop.compile("program.cpp", "[[gnu::noinline]] int f(int n) { return n < 2 ? n : f(n - 1) + f(n - 2); } int main() { return f(5) - 5; }",
+  shop.compile("program.cpp",
+               "[[gnu::noinline]] int f(int n) { return n < 2 ? n : f(n - 1) + f(n - 2); } int main() { return f(5) - 5; }",
                "-O1 -g0 " + kMovable);
   const Ran made = shop.link("program.o libruntime.a -o program");
   CHECK(made.output.empty());

@@ -255,8 +255,8 @@ TEST_CASE("sched shows Ps, Ms, queues and idle ones") {
 TEST_CASE("history is a table of events and a line of totals") {
   auto snapshot = snapshot_of({});
   snapshot.scheduler.values["start"] = 1'000'000'000;
-  StackEvent grow{1'000'500'000, 7,  "grow", 0x1000,   0x2000,    2048,          4096,
-                  1312,          33, 0, 1200,   0x401000, "recurse", "/x/grow.cpp", 21};
+  StackEvent grow{1'000'500'000, 7,        "grow",    0x1000,        0x2000, 2048, 4096, 1312, 33, 0,
+                  1200,          0x401000, "recurse", "/x/grow.cpp", 21};
   StackEvent shrink{2'000'000'000, 8, "shrink", 0x2000, 0x1000, 4096, 2048, 512, 3, 0, 80, 0, "", "", 0};
   snapshot.events = {grow, shrink};
   snapshot.event_counts = {12, 2, 10};

@@ -97,19 +97,21 @@ constexpr std::array kCommands = {
                  kStackmapOptions,
                  1,
                  run_stackmap},
-    CommandEntry{{"whereis", "ADDR", "what lies at an address: a stack, one that was left, and where its object is now, code, data",
-                  "Exit code 1 when no memory is there.\n"
-                  "$ whereis 0x7f10c0002000"},
-                 kOnlyJson,
-                 1,
-                 run_whereis},
-    CommandEntry{{"audit", "", "checks stacks: pointers that cross stacks or outlive them, canaries, guards, maps against unwinding",
-                  "Pointers are followed in the frames of goroutines whose registers are known, and in the program's data.\n"
-                  "A note is nothing wrong. Exit code 1 when there are findings.\n"
-                  "$ audit"},
-                 kAuditOptions,
-                 0,
-                 run_audit},
+    CommandEntry{
+        {"whereis", "ADDR", "what lies at an address: a stack, one that was left, and where its object is now, code, data",
+         "Exit code 1 when no memory is there.\n"
+         "$ whereis 0x7f10c0002000"},
+        kOnlyJson,
+        1,
+        run_whereis},
+    CommandEntry{
+        {"audit", "", "checks stacks: pointers that cross stacks or outlive them, canaries, guards, maps against unwinding",
+         "Pointers are followed in the frames of goroutines whose registers are known, and in the program's data.\n"
+         "A note is nothing wrong. Exit code 1 when there are findings.\n"
+         "$ audit"},
+        kAuditOptions,
+        0,
+        run_audit},
     CommandEntry{{"runtime", "", "the target and its runtime: descriptor, ABI, policy, constants, what is off or damaged",
                   "$ runtime"},
                  kOnlyJson,

@@ -146,9 +146,9 @@ Layout make_layout(const Descriptor& descriptor) {
               STACKTIDE_NEED(event, old_size), STACKTIDE_NEED(event, new_size), STACKTIDE_NEED(event_ring, records),
               STACKTIDE_NEED(event_ring, capacity), STACKTIDE_NEED(event_ring, count)},
              {{"event_rings", "event_ring"}});
-  layout.stack_maps_on = decide("stack_maps", "stackmap is",
-                             {STACKTIDE_NEED(stack_maps, address), STACKTIDE_NEED(stack_maps, size)},
-                             {{"stack_maps", "stack_maps"}});
+  layout.stack_maps_on =
+      decide("stack_maps", "stackmap is", {STACKTIDE_NEED(stack_maps, address), STACKTIDE_NEED(stack_maps, size)},
+             {{"stack_maps", "stack_maps"}});
   layout.hot_splits =
       exported(descriptor, "the list of boundaries is", {STACKTIDE_NEED(hot_split, pc), STACKTIDE_NEED(hot_split, count)},
                {{"hot_splits", "hot_split"}}, layout.disabled);

@@ -49,7 +49,7 @@ struct Layout {
   bool scheduler_on = false;
   bool events = false;
   bool stack_maps_on = false;
-  bool hot_splits = false;  // needs no contract
+  bool hot_splits = false;            // needs no contract
   std::vector<std::string> disabled;  // "contract events is version 9, this stacktide knows 1: history is off"
 };
 

@@ -113,7 +113,8 @@ std::string section_at(Image& image, Address address) {
     GElf_Shdr header;
     if (gelf_getshdr(section, &header) == nullptr) continue;
     // .tbss has an address but takes no room.
-    const bool loaded = (header.sh_flags & SHF_ALLOC) != 0 && !((header.sh_flags & SHF_TLS) != 0 && header.sh_type == SHT_NOBITS);
+    const bool loaded =
+        (header.sh_flags & SHF_ALLOC) != 0 && !((header.sh_flags & SHF_TLS) != 0 && header.sh_type == SHT_NOBITS);
     if (!loaded || address < header.sh_addr || address - header.sh_addr >= header.sh_size) continue;
     const char* name = elf_strptr(image.elf(), names, header.sh_name);
     return name == nullptr ? "" : name;

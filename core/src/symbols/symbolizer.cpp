@@ -32,7 +32,7 @@ struct LoadedModule {
   Image* debug = nullptr;  // separate debug file
   std::unique_ptr<DebugInfo> info;
   std::unique_ptr<SymbolTable> symbols;
-  std::unique_ptr<SymbolTable> data;  // once asked for
+  std::unique_ptr<SymbolTable> data;                                // once asked for
   std::optional<std::unordered_map<Address, std::string>> imports;  // once asked for
 };
 

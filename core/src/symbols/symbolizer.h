@@ -20,10 +20,10 @@ namespace stacktide {
 
 // What lies at an address of a module, by its symbol tables alone.
 struct SymbolAt {
-  std::string module;   // its path
-  std::string symbol;   // linkage name; "" when no symbol covers the address
-  std::string name;     // readable, of functions without their signature
-  Address start = 0;    // of the symbol, in the target
+  std::string module;  // its path
+  std::string symbol;  // linkage name; "" when no symbol covers the address
+  std::string name;    // readable, of functions without their signature
+  Address start = 0;   // of the symbol, in the target
   std::uint64_t size = 0;
   std::string section;  // ".bss"; "" unknown
   bool code = false;
@@ -43,8 +43,8 @@ class Symbolizer {
   // The same with `args` filled as far as DWARF locates them at this frame ("n=3, text=..."). `callers`: the frames outside
   // it, nearest first; optimised code often leaves an argument's value only to its caller.
   std::vector<Frame> symbolize(const UnwoundFrame& frame, std::span<const UnwoundFrame> callers = {});
-  // The name by which code around `caller` calls the function at `function`: "read", "std::condition_variable::wait". The one that it imports,
-  // else the function's own; "" when it has none.
+  // The name by which code around `caller` calls the function at `function`: "read", "std::condition_variable::wait". The
+  // one that it imports, else the function's own; "" when it has none.
   std::string called_name(Address function, Address caller);
   // Address of a symbol of that linkage name in any module, main executable first.
   std::optional<Address> address_of(std::string_view symbol);

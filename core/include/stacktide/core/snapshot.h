@@ -33,8 +33,8 @@ const char* guard_state_name(GuardState state);
 struct Segment {
   Address lo = 0;
   Address hi = 0;
-  Address sp = 0;        // where the goroutine is, or left it
-  Address pc = 0;        // older segments: return address in the function that needed more
+  Address sp = 0;          // where the goroutine is, or left it
+  Address pc = 0;          // older segments: return address in the function that needed more
   std::string function{};  // of pc, and where; filled by locate()
   std::string file{};
   std::uint32_t line = 0;
@@ -235,12 +235,12 @@ struct Snapshot {
   std::vector<Processor> ps;
   Counts p_counts;
   Scheduler scheduler;
-  std::vector<StackEvent> events;    // by time
-  Counts event_counts;               // skipped: overwritten in a ring
+  std::vector<StackEvent> events;           // by time
+  Counts event_counts;                      // skipped: overwritten in a ring
   std::optional<StackMapsInfo> stack_maps;  // nothing: not exported, or not readable
-  std::vector<HotSplit> hot_splits;  // most links first
-  Counts hot_split_counts;           // records of the runtime's table that are in use
-  std::vector<std::string> damage;   // of the target as a whole
+  std::vector<HotSplit> hot_splits;         // most links first
+  Counts hot_split_counts;                  // records of the runtime's table that are in use
+  std::vector<std::string> damage;          // of the target as a whole
 
   Goroutine* find(std::uint64_t id);
 };
