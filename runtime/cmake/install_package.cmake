@@ -13,7 +13,7 @@ install(FILES ${CMAKE_BINARY_DIR}/cmake/stacktide-config.cmake ${CMAKE_BINARY_DI
               ${CMAKE_CURRENT_LIST_DIR}/stacktide_goroutines.cmake
         DESTINATION ${package_dir} COMPONENT development)
 install(TARGETS stacktide_runtime EXPORT stacktide_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
-install(TARGETS stacktide-link RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT development)
+install(TARGETS stacktide-link stacktide-maps RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT development)
 install(EXPORT stacktide_targets NAMESPACE stacktide:: FILE stacktide-targets.cmake DESTINATION ${package_dir} COMPONENT development)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/runtime/include/stacktide ${PROJECT_SOURCE_DIR}/runtime/abi/stacktide
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development FILES_MATCHING PATTERN "*.h")

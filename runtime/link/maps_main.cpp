@@ -45,10 +45,10 @@ void print_statistics(const stacktide::link::StackMaps& maps) {
   for (std::size_t i = 0; i < all.words.size(); ++i)
     std::printf("%s%-14s  %lu (%.1f %%)\n", i == 0 ? "words       " : "            ", kKinds[i], all.words[i],
                 percent(all.words[i], words));
-  std::printf("size        %zu bytes loaded, %zu bytes of names for debuggers\n",
-              sizeof(stacktide_maps_header) + maps.regions.size() * sizeof(stacktide_map_region) + maps.sites.size() +
-                  maps.shapes.size(),
-              maps.names.size());
+  const std::uint64_t size = sizeof(stacktide_maps_header) + maps.regions.size() * sizeof(stacktide_map_region) +
+                             maps.sites.size() + maps.shapes.size();
+  std::printf("size        %lu bytes loaded, %.1f %% of the program without them; %zu bytes of names for debuggers\n", size,
+              percent(size, all.loaded), maps.names.size());
 }
 
 void print_pins(const stacktide::link::StackMaps& maps) {

@@ -46,6 +46,15 @@ std::optional<std::vector<CallPlace>> calls_in(const Program& program, const Pro
   return calls;
 }
 
+std::uint64_t loaded_bytes(const Object& object) {
+  std::uint64_t bytes = 0;
+  for (const Elf64_Shdr& section : object.sections()) {
+    const bool loaded = (section.sh_flags & SHF_ALLOC) != 0 && section.sh_type != SHT_NOBITS;
+    if (loaded && object.section_name(section) != STACKTIDE_MAPS_SECTION) bytes += section.sh_size;
+  }
+  return bytes;
+}
+
 class Maker {
  public:
   Maker(const Program& program, DebugTree& tree, FrameTable& frames)
@@ -223,7 +232,9 @@ Result<StackMaps> make_stack_maps(const std::filesystem::path& path, bool need_n
   Maker maker(program, tree ? *tree : nothing, *frames);
   maker.add_region(kMovableSection);
   maker.add_region(kPinnedSection);
-  return maker.take();
+  StackMaps maps = maker.take();
+  maps.statistics.loaded = loaded_bytes(*object);
+  return maps;
 }
 
 }  // namespace stacktide::link

@@ -36,6 +36,7 @@ struct MapStatistics {
   // Words of all mapped frames: return addresses, saved registers, pointers, scalars, unknown.
   std::array<std::uint64_t, 5> words{};
   std::uint64_t shapes = 0;
+  std::uint64_t loaded = 0;  // bytes of the program's file that are loaded, these maps not counted
 };
 
 struct StackMaps {
