@@ -1,5 +1,5 @@
 #!/bin/sh
-# Shows stacktide on samples/park and samples/grow: live from the shell, then a core in GDB and in LLDB, then a trace in GDB.
+# Shows stacktide on samples: live from the shell, then a core in GDB and in LLDB, then a trace in GDB, then an audit.
 #
 # On a Debian 12 without the packages it needs, it names them and installs them (as root or with sudo); then it builds.
 set -eu
@@ -82,5 +82,23 @@ title "Stacks that grow and shrink, as it happens"
 show gdb -nx -q -batch -iex "set debuginfod enabled off" -iex "set print thread-events off" \
   -ex "source build/release/python/stacktide_gdb.py" -ex "goroutine trace on" -ex "run" \
   --args "$bin/samples/grow" 300
+
+title "A pointer that was left behind when a stack moved"
+printf '\n$ %s &\n' "$bin/samples/stale_pointer --wait"
+"$bin/samples/stale_pointer" --wait < "$folder/in" > "$folder/out" &
+park=$!
+exec 8> "$folder/in" 9< "$folder/out"
+read -r answer <&9
+[ "$answer" = ready ]
+echo "$answer"
+# It exits with 1: there are findings.
+show "$bin/stacktide" audit --pid "$park" > "$folder/audit.txt" || [ $? -eq 1 ]
+cat "$folder/audit.txt"
+stale=$(sed -n 's/.*kept is \(0x[0-9a-f]*\):.*/\1/p' "$folder/audit.txt")
+show "$bin/stacktide" whereis "$stale" --pid "$park"
+show "$bin/stacktide" stackmap 2 --frame 2 --pid "$park"
+exec 8>&-
+wait "$park"
+park=""
 
 printf '\nREADME.md says more; %s --help lists the commands.\n' "$bin/stacktide"

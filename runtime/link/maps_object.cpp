@@ -24,7 +24,14 @@ std::string numbers(std::string_view directive, std::initializer_list<std::uint6
   return line;
 }
 
-std::string include(const fs::path& file) { return "\t.incbin \"" + file.string() + "\"\n"; }
+std::string include(const fs::path& file) {
+  std::string quoted;
+  for (const char c : file.string()) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return "\t.incbin \"" + quoted + "\"\n";
+}
 
 std::string assembly(const fs::path& directory, const StackMaps& maps) {
   const std::uint64_t regions = maps.regions.size() * sizeof(stacktide_map_region);

@@ -101,7 +101,6 @@ class FrameAudit {
 // STACKTIDE_MAP_ARGUMENTS, as distances from rbp, or from sp.
 inline constexpr std::int64_t kMorestackRegisters[] = {-80, 0, -88, -96, -104, -112};
 inline constexpr std::int64_t kMorestackArguments[] = {-40, -32, -24, -16, -48, -56};
-inline constexpr std::int64_t kMorestackOthers[] = {-8, -64, -72};  // rax, r10, r11
 inline constexpr std::uint64_t kMorestackBelow = 112;               // from rbp down to the last one
 inline constexpr std::int64_t kContextRegisters[] = {32, 40, 24, 16, 8, 0};
 

@@ -6,7 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "support/process.h"
+#include "support/gdb.h"
+#include "support/park.h"
 
 using namespace stacktide::test;
 
@@ -96,5 +97,16 @@ TEST_CASE("in a MOVABLE program the function that holds a map is linked and name
     }
     child.close_stdin();
     CHECK(child.wait() == 0);
+  }
+}
+
+TEST_CASE("nothing of the maps is read before a stack grows for the first time") {
+  for (const auto& [goroutines, read] : {std::pair(1, "false"), std::pair(32, "true")}) {
+    CAPTURE(goroutines);
+    Park park(goroutines);
+    const GdbSession gdb({"print 'stacktide::runtime::(anonymous namespace)::is_loaded'"},
+                         {.arguments = {"-p", std::to_string(park.child.pid())}});
+    CAPTURE(gdb.all());
+    CHECK(gdb.at(0) == fmt::format("$1 = std::atomic<bool> = {{ {} }}\n", read));
   }
 }

@@ -1,3 +1,4 @@
+// whereis: what an address is, above all whose stack it lies or lay in.
 #include <fmt/format.h>
 
 #include "command/place_finder.h"
