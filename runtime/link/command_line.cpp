@@ -28,6 +28,9 @@ struct Stripping {
   std::string_view strip;
 };
 constexpr std::array kStripping = {Stripping{"-s", "--strip-all"},
+                                   Stripping{"-S", "--strip-debug"},
+                                   Stripping{"--strip-debug", "--strip-debug"},
+                                   Stripping{"-strip-debug", "--strip-debug"},
                                    Stripping{"--strip-all", "--strip-all"},
                                    Stripping{"-strip-all", "--strip-all"},
                                    Stripping{"-x", "--discard-all"},

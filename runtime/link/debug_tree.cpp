@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 namespace stacktide::link {
@@ -71,6 +73,7 @@ DebugTree::DebugTree(DebugTree&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       dwarf_(std::exchange(other.dwarf_, nullptr)),
       functions_(std::move(other.functions_)),
+      named_(std::move(other.named_)),
       scopes_(std::move(other.scopes_)),
       classes_(std::move(other.classes_)),
       definitions_(std::move(other.definitions_)) {}
@@ -82,12 +85,18 @@ DebugTree::~DebugTree() {
 
 void DebugTree::visit(Dwarf_Die parent, int depth) {
   if (depth > kMaxDepth) return;
-  const bool outermost = dwarf_tag(&parent) == DW_TAG_compile_unit || dwarf_tag(&parent) == DW_TAG_partial_unit;
+  const int around = dwarf_tag(&parent);
+  const bool outermost = around == DW_TAG_compile_unit || around == DW_TAG_partial_unit || around == DW_TAG_type_unit ||
+                         around == DW_TAG_skeleton_unit;
   each_child(parent, [&](Dwarf_Die& child) {
     const int tag = dwarf_tag(&child);
     if (tag == DW_TAG_subprogram) {
       Dwarf_Addr entry = 0;
       if (dwarf_entrypc(&child, &entry) == 0 && entry != 0) functions_.emplace(entry, child);
+      Dwarf_Attribute attribute;
+      const char* name = dwarf_formstring(dwarf_attr(&child, DW_AT_linkage_name, &attribute));
+      if (name == nullptr && dwarf_attr(&child, DW_AT_external, &attribute) != nullptr) name = dwarf_diename(&child);
+      if (name != nullptr) named_.emplace(name, child);
     }
     if (is_named_type(tag) || tag == DW_TAG_namespace) {
       if (!outermost) scopes_.emplace(child.addr, parent);
@@ -100,6 +109,11 @@ void DebugTree::visit(Dwarf_Die parent, int depth) {
 Dwarf_Die* DebugTree::function_at(std::uint64_t address) {
   const auto found = functions_.find(address);
   return found == functions_.end() ? nullptr : &found->second;
+}
+
+Dwarf_Die* DebugTree::function_named(const std::string& linkage_name) {
+  const auto found = named_.find(linkage_name);
+  return found == named_.end() ? nullptr : &found->second;
 }
 
 std::optional<Dwarf_Die> DebugTree::scope_of(Dwarf_Die& type) const {
@@ -135,14 +149,26 @@ std::optional<Dwarf_Die> DebugTree::definition_of(Dwarf_Die& declaration) {
   return found->second;
 }
 
-bool keeps_places_apart(Dwarf_Die& function) {
+HowCompiled how_compiled(Dwarf_Die& function) {
+  HowCompiled how;
   Dwarf_Die unit;
   Dwarf_Attribute attribute;
-  if (dwarf_diecu(&function, &unit, nullptr, nullptr) == nullptr) return false;
+  if (dwarf_diecu(&function, &unit, nullptr, nullptr) == nullptr) return how;
   const char* producer = dwarf_formstring(dwarf_attr(&unit, DW_AT_producer, &attribute));
-  if (producer == nullptr) return false;
-  const std::string_view options(producer);
-  return options.find(" -fstack-reuse=none") != options.npos && options.find(" -fno-lifetime-dse") != options.npos;
+  if (producer == nullptr) return how;
+  std::string_view options(producer);
+  how.lives_kept = options.find(" -fstack-reuse=none") != options.npos && options.find(" -fno-lifetime-dse") != options.npos;
+  how.optimised = false;
+  how.variables = true;
+  while (!options.empty()) {
+    const std::size_t end = std::min(options.find(' '), options.size());
+    const std::string_view word = options.substr(0, end);
+    if (word.starts_with("-O")) how.optimised = word != "-O0";
+    if (word == "-g" || word == "-g2" || word == "-g3" || word.starts_with("-ggdb")) how.variables = true;
+    if (word == "-g1" || word == "-ggdb1" || word == "-g0") how.variables = false;
+    options.remove_prefix(std::min(end + 1, options.size()));
+  }
+  return how;
 }
 
 std::optional<Dwarf_Die> type_of(Dwarf_Die& entry) {

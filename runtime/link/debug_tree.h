@@ -31,6 +31,8 @@ class DebugTree {
 
   // The function whose code begins at this address; nullptr when none is described.
   Dwarf_Die* function_at(std::uint64_t address);
+  // Some entry, a declaration perhaps, of the function with this linkage name; nullptr when there is none.
+  Dwarf_Die* function_named(const std::string& linkage_name);
   // The class, function or namespace around a type; nullopt for the outermost ones.
   std::optional<Dwarf_Die> scope_of(Dwarf_Die& type) const;
   // "std::map<int, int>": with all scopes, but for inline namespaces of the library ("__cxx11").
@@ -45,15 +47,22 @@ class DebugTree {
   int fd_;
   Dwarf* dwarf_;
   std::unordered_map<std::uint64_t, Dwarf_Die> functions_;
+  std::unordered_map<std::string, Dwarf_Die> named_;
   std::unordered_map<const void*, Dwarf_Die> scopes_;
   std::vector<Dwarf_Die> classes_;  // defined ones
   std::optional<std::unordered_map<std::string, Dwarf_Die>> definitions_;
 };
 
-// Was the function compiled so that no two variables or temporaries share a place in its frame? GCC ends a variable's life
-// at the end of its scope (-fstack-reuse=none keeps it from that), and a temporary's at the end of an inlined destructor
-// (-fno-lifetime-dse); the compiler's option list tells.
-bool keeps_places_apart(Dwarf_Die& function);
+// How a function was compiled, by the compiler's option list in its unit.
+struct HowCompiled {
+  // No two variables or temporaries share a place in its frame because one's life has ended: GCC ends a variable's at the
+  // end of its scope
+  // (-fstack-reuse=none keeps it from that), a temporary's at the end of an inlined destructor (-fno-lifetime-dse).
+  bool lives_kept = false;
+  bool optimised = true;
+  bool variables = false;  // are described: not -g1
+};
+HowCompiled how_compiled(Dwarf_Die& function);
 
 // Calls visit(Dwarf_Die&) for each child.
 template <class Visit>

@@ -20,6 +20,7 @@ constexpr std::array kNeeded = {
     Needed{"stack-reuse=", "-fstack-reuse=none", false, "two variables in one place of a frame cannot be told apart"},
     Needed{"lifetime-dse", "-fno-lifetime-dse", false,
            "a temporary with a destructor and a variable in one place of a frame cannot be told apart"},
+    Needed{"var-tracking", "-fvar-tracking", true, "stack maps are made from the places of variables that it finds"},
     Needed{"reorder-blocks-and-partition", "-fno-reorder-blocks-and-partition", false,
            "debuggers lose their way in functions of two parts"},
     Needed{"accumulate-outgoing-args", "-maccumulate-outgoing-args", false,

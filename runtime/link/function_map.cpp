@@ -15,6 +15,11 @@ constexpr std::int64_t kLowest = -(std::int64_t{1} << 30);  // no frame is large
 // Of a byte at this distance from the CFA, in its word.
 std::uint8_t bit_of(std::int64_t at) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(((at % 8) + 8) % 8)); }
 
+bool is_aggregate(Dwarf_Die type) {
+  auto real = peeled(type);
+  return real && (is_class(*real) || dwarf_tag(&*real) == DW_TAG_array_type);
+}
+
 bool is_signed_word(Dwarf_Die type) {
   auto real = peeled(type);
   Dwarf_Attribute attribute;
@@ -26,8 +31,9 @@ bool is_signed_word(Dwarf_Die type) {
 
 }  // namespace
 
-FunctionMap::FunctionMap(std::vector<Variable> variables, std::uint64_t entry, bool places_apart, TypeReader& types)
-    : variables_(std::move(variables)), entry_(entry), places_apart_(places_apart), types_(types) {
+FunctionMap::FunctionMap(std::vector<Variable> variables, std::uint64_t entry, bool places_apart, bool optimised,
+                         TypeReader& types)
+    : variables_(std::move(variables)), entry_(entry), places_apart_(places_apart), optimised_(optimised), types_(types) {
   kinds_.resize(variables_.size());
   bytes_.resize(variables_.size());
   uses_.resize(variables_.size());
@@ -47,25 +53,29 @@ FunctionMap::FunctionMap(std::vector<Variable> variables, std::uint64_t entry, b
       for (const WordUse& use : uses) {
         if (use.others != 0) claimed_[use.word] |= use.others;
       }
-      if (place.kind == Whereabouts::Kind::fixed) uses_[i] = std::move(uses);
+      if (place.kind != Whereabouts::Kind::fixed) continue;
+      if (optimised_ && !is_aggregate(variable.type)) {
+        for (WordUse& use : uses) use.scalars = 0;
+      }
+      uses_[i] = std::move(uses);
     }
   }
 }
 
 // Bytes of the frame that belong to a variable, nobody knows which of its.
 void FunctionMap::claim(std::int64_t offset, std::uint64_t size) {
-  for (std::int64_t at = offset; at < 0 && at < offset + static_cast<std::int64_t>(size); ++at) {
-    if (at >= kLowest) claimed_[static_cast<std::uint32_t>((-at - 1) / 8)] |= bit_of(at);
-  }
+  if (offset < kLowest || offset >= 0) return;
+  const auto end = std::min<std::int64_t>(0, offset + static_cast<std::int64_t>(std::min<std::uint64_t>(size, -kLowest)));
+  for (std::int64_t at = offset; at < end; ++at) claimed_[static_cast<std::uint32_t>((-at - 1) / 8)] |= bit_of(at);
 }
 
 void FunctionMap::use_words(std::size_t index, std::int64_t offset, std::vector<WordUse>& uses) const {
-  const std::uint64_t size = kinds_[index].size;
+  const std::uint64_t size = std::min<std::uint64_t>(kinds_[index].size, -kLowest);
+  if (offset < kLowest) return;
   const std::vector<ByteKind>& bytes = bytes_[index];
   for (std::uint64_t i = 0; i < size; ++i) {
     const std::int64_t at = offset + static_cast<std::int64_t>(i);
     if (at >= 0) break;  // arguments lie in the caller's frame
-    if (at < kLowest) continue;
     const auto word = static_cast<std::uint32_t>((-at - 1) / 8);
     const std::uint8_t bit = bit_of(at);
     if (uses.empty() || uses.back().word != word) uses.push_back({word, 0, 0, 0});
@@ -96,6 +106,11 @@ void FunctionMap::mark_registers(const CallPlace& call, SiteMap& map) const {
       if (found == registers.end()) continue;
       const std::uint32_t bit = 1U << static_cast<unsigned>(found - registers.begin());
       if (kinds_[i].pointers) map.pointer_registers |= bit;
+      // One expression for all of the scope: before the variable had that register, something else had.
+      if (place.whole_scope) {
+        others |= bit;
+        continue;
+      }
       const bool certain = call.slow_path ? kinds_[i].scalar : kinds_[i].scalar && is_signed_word(variables_[i].type);
       if (certain) map.scalar_registers |= bit;
       else others |= bit;
@@ -107,7 +122,7 @@ void FunctionMap::mark_registers(const CallPlace& call, SiteMap& map) const {
 SiteMap FunctionMap::at(const CallPlace& call, const FrameRules& rules) const {
   SiteMap map;
   mark_registers(call, map);
-  // Of a frame that aligns the stack, only the CFA is known; and nothing else is in the frame of a function that begins.
+  // Of a frame that aligns the stack, only the CFA is known.
   if (rules.cfa == STACKTIDE_CFA_AT_RBP) return map;
   const auto mark = [&](std::uint32_t word, std::uint8_t kind) {
     if (map.words.size() <= word) map.words.resize(word + 1, STACKTIDE_WORD_UNKNOWN);

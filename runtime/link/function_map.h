@@ -1,11 +1,12 @@
 // The stack map of one function: what each word of its frame is at each call.
 //
-// Concept. A variable with a fixed place in the frame keeps it for as long as it is in scope, if the code was compiled so
-// that nothing shares it (keeps_places_apart); so a word that holds a byte of a scalar then is no pointer. A place that a
-// location list gives is good for the names only: the compiler may keep something else there that has the same value. In a
-// register, which GCC shares among all that is equal, a scalar is certain only where no pointer can be equal to it: 64-bit
-// signed integers, which goroutine code that moves must not make of addresses. Argument registers at a function's entry hold
-// what the ABI says.
+// Concept. A variable with a fixed place in the frame keeps it for as long as it is in scope, if nothing shares that place:
+// the caller knows how the function was compiled, and that no way through it is dead (dead_ends.h). So a word that holds a
+// byte of a scalar then is no pointer. In optimised code only arrays and structures count: a single number may be described
+// by the one place that the compiler once spilled it to. A place that a location list gives is good for the names only: the
+// compiler may keep something else there that has the same value. In a register, which GCC shares among all that is equal, a
+// scalar is certain only where no pointer can be equal to it: 64-bit signed integers, which goroutine code that moves must
+// not make of addresses. Argument registers at a function's entry hold what the ABI says.
 //
 // Invariant. A word that two variables of a function claim, in whichever scopes, is a scalar only if it is one for both.
 #pragma once
@@ -50,7 +51,7 @@ class FunctionMap {
  public:
   // entry: address of the function's first instruction. places_apart: no two variables share a place; otherwise no word is a
   // scalar for certain.
-  FunctionMap(std::vector<Variable> variables, std::uint64_t entry, bool places_apart, TypeReader& types);
+  FunctionMap(std::vector<Variable> variables, std::uint64_t entry, bool places_apart, bool optimised, TypeReader& types);
   SiteMap at(const CallPlace& call, const FrameRules& rules) const;
   // Innermost scopes first.
   std::vector<NamedPlace> names_at(const CallPlace& call, const FrameRules& rules) const;
@@ -75,6 +76,7 @@ class FunctionMap {
   std::unordered_map<std::uint32_t, std::uint8_t> claimed_;  // bytes of a word that may be no scalar, in some scope
   std::uint64_t entry_;
   bool places_apart_;
+  bool optimised_;
   TypeReader& types_;
 };
 

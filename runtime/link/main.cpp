@@ -62,8 +62,12 @@ int fail_without_program(const stacktide::link::CommandLine& line, const std::st
   return fail(reason);
 }
 
+using stacktide::link::CommandLine;
+using stacktide::link::Plan;
+using stacktide::link::Result;
+
 // Makes the stack maps of the linked program, and links it once more with them; not if it has these already.
-stacktide::link::Result<int> link_with_maps(const stacktide::link::CommandLine& line, const stacktide::link::Plan& plan) {
+Result<int> link_with_maps(const CommandLine& line, const Plan& plan, const std::vector<std::string>& command) {
   const auto maps = stacktide::link::make_stack_maps(line.output, false);
   if (!maps) return std::unexpected(maps.error());
   const auto changed = stacktide::link::write_maps_object(line.driver, plan.directory, *maps);
@@ -71,7 +75,7 @@ stacktide::link::Result<int> link_with_maps(const stacktide::link::CommandLine& 
   if (!*changed) return 0;
   const auto before = stacktide::link::code_layout(line.output);
   if (!before) return std::unexpected(before.error());
-  const auto status = stacktide::link::run_command(plan.command);
+  const auto status = stacktide::link::run_command(command);
   if (!status) return std::unexpected(status.error());
   if (*status != 0) return *status;
   const auto after = stacktide::link::code_layout(line.output);
@@ -83,20 +87,42 @@ stacktide::link::Result<int> link_with_maps(const stacktide::link::CommandLine& 
   return 0;
 }
 
-// Links, verifies, and only then leaves a program behind.
-int link_goroutine_program(const stacktide::link::CommandLine& line, const stacktide::link::Plan& plan) {
-  const auto status = stacktide::link::run_command(plan.command);
-  if (!status) return fail(status.error());
+// Links, verifies, and maps the program at line.output.
+Result<int> make_program(const CommandLine& line, const Plan& plan, const std::vector<std::string>& command) {
+  const auto status = stacktide::link::run_command(command);
+  if (!status) return std::unexpected(status.error());
   if (*status != 0) return *status;
   const auto definer = [&](std::string_view symbol) { return stacktide::link::unchecked_definer(line, symbol); };
-  auto done = stacktide::link::verify(line.output, plan.expected, definer);
-  if (done) {
-    const auto linked = link_with_maps(line, plan);
-    if (linked && *linked != 0) return *linked;
-    if (!linked) done = std::unexpected(linked.error());
+  if (auto done = stacktide::link::verify(line.output, plan.expected, definer); !done) return std::unexpected(done.error());
+  const auto linked = link_with_maps(line, plan, command);
+  if (!linked || *linked != 0 || line.strip.empty()) return linked;
+  if (auto done = stacktide::link::strip_program(line, plan.directory); !done) return std::unexpected(done.error());
+  return 0;
+}
+
+// Leaves a program behind only when it is whole: whatever ends this, what stands under the name asked for is no program with
+// the stack maps of another. So it is made beside that, unless something else than a file has the name.
+int link_goroutine_program(const CommandLine& line, const Plan& plan) {
+  std::error_code ignored;
+  const auto there = std::filesystem::symlink_status(line.output, ignored);
+  const bool beside = !std::filesystem::exists(there) || std::filesystem::is_regular_file(there);
+  CommandLine made = line;
+  std::vector<std::string> command = plan.command;
+  if (beside) {
+    made.output = plan.directory / "program";
+    command.insert(command.end(), {"-o", made.output.string()});  // the last one counts
   }
-  if (done && !line.strip.empty()) done = stacktide::link::strip_program(line);
-  return done ? 0 : fail_without_program(line, done.error());
+  const auto status = make_program(made, plan, command);
+  if (!status || *status != 0) {
+    if (beside) std::filesystem::remove(made.output, ignored);
+    if (!status) return fail_without_program(line, status.error());
+    if (std::filesystem::is_regular_file(there)) std::filesystem::remove(line.output, ignored);
+    return *status;
+  }
+  if (!beside) return 0;
+  std::error_code error;
+  std::filesystem::rename(made.output, line.output, error);
+  return error ? fail_without_program(line, line.output.string() + ": " + error.message()) : 0;
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "maps_object.h"
 
+#include <array>
 #include <system_error>
+#include <utility>
 
 #include "movable.h"
 #include "program.h"
@@ -16,6 +18,11 @@ namespace fs = std::filesystem;
 constexpr const char* kSites = "maps.sites";
 constexpr const char* kShapes = "maps.shapes";
 constexpr const char* kNames = "maps.names";
+
+bool holds(const fs::path& path, std::string_view bytes) {
+  const auto file = MappedFile::open(path);
+  return file && std::string_view(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()) == bytes;
+}
 
 std::string numbers(std::string_view directive, std::initializer_list<std::uint64_t> values) {
   std::string line = "\t" + std::string(directive) + " ";
@@ -68,10 +75,14 @@ std::string assembly(const fs::path& directory, const StackMaps& maps) {
 
 Result<bool> write_maps_object(const std::string& driver, const fs::path& directory, const StackMaps& maps) {
   bool changed = false;
-  for (const auto& [name, bytes] : {std::pair(kSites, &maps.sites), {kShapes, &maps.shapes}, {kNames, &maps.names}}) {
-    const auto written = write_if_changed(directory / name, *bytes);
-    if (!written) return std::unexpected(written.error());
-    changed = changed || *written;
+  const std::array parts = {std::pair(kSites, &maps.sites), std::pair(kShapes, &maps.shapes),
+                            std::pair(kNames, &maps.names)};
+  for (const auto& [name, bytes] : parts) changed = changed || !holds(directory / name, *bytes);
+  // What ends in between must not leave an object that is taken for one of the new parts.
+  std::error_code ignored;
+  if (changed) fs::remove(directory / "maps.o", ignored);
+  for (const auto& [name, bytes] : parts) {
+    if (auto done = write_if_changed(directory / name, *bytes); !done) return std::unexpected(done.error());
   }
   const auto object = assemble(driver, directory, "maps", assembly(directory, maps), changed);
   if (!object) return std::unexpected(object.error());

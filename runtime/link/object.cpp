@@ -43,7 +43,7 @@ T load(Bytes bytes, std::size_t offset = 0) {
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return std::unexpected(path.string() + ": " + std::strerror(errno));
-  struct stat status{};
+  struct stat status {};
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
     close(fd);
     return std::unexpected(path.string() + ": not a regular file");

@@ -80,8 +80,8 @@ class Object {
   // Index of the first symbol that is not local.
   std::size_t first_global() const { return first_global_; }
 
-  // Calls visit(section, code, relocation) for each relocation of an executable section: the section's index and contents. False,
-  // before the relocations in question, when the file is damaged.
+  // Calls visit(section, code, relocation) for each relocation of an executable section: the section's index and contents.
+  // False, before the relocations in question, when the file is damaged.
   template <class Visit>
   bool each_code_relocation(Visit visit) const;
 

@@ -77,7 +77,6 @@ constexpr std::string_view kHarmless[] = {
     "scoped_lock",
     "shared_lock",
     "reference_wrapper",
-    "coroutine_handle",
     "exception",
     "nested_exception",
     "_Nested_exception",
@@ -158,6 +157,21 @@ LibraryClass library_class(const DebugTree& tree, Dwarf_Die type) {
   return found;
 }
 
+// A member that is an array of bytes, in which anything may be built?
+bool has_bytes(Dwarf_Die& type) {
+  bool found = false;
+  each_child(type, [&](Dwarf_Die& child) {
+    if (dwarf_tag(&child) != DW_TAG_member) return;
+    const auto inner = type_of(child);
+    auto real = inner ? peeled(*inner) : std::nullopt;
+    if (!real || dwarf_tag(&*real) != DW_TAG_array_type) return;
+    auto element = type_of(*real);
+    Dwarf_Word size = 0;
+    found = found || (element && dwarf_aggregate_size(&*element, &size) == 0 && size == 1);
+  });
+  return found;
+}
+
 bool is_polymorphic(Dwarf_Die& type) {
   bool polymorphic = false;
   each_child(type, [&](Dwarf_Die& child) {
@@ -203,7 +217,9 @@ bool PinJudge::call_pins(Dwarf_Die& function, std::string& type) {
   const std::string name = name_of(function);
   bool found = false;
   each_child(function, [&](Dwarf_Die& child) {
-    if (found || dwarf_tag(&child) != DW_TAG_formal_parameter || name_of(child) != "this") return;
+    if (found || dwarf_tag(&child) != DW_TAG_formal_parameter) return;
+    // A declaration does not name it.
+    if (name_of(child) != "this" && !flag_of(child, DW_AT_artificial)) return;
     const auto pointer = type_of(child);
     auto real = pointer ? peeled(*pointer) : std::nullopt;
     const auto object = real ? type_of(*real) : std::nullopt;
@@ -259,6 +275,8 @@ bool PinJudge::class_may_stand(Dwarf_Die& type, Place place, int depth) {
                          known.name.starts_with("_Variant") || known.name.starts_with("_Uninitialized") ||
                          known.name.starts_with("_Copy_") || known.name.starts_with("_Move_") ||
                          known.name.starts_with("_Variadic");
+  // What is built in an array of bytes is one of the template's arguments.
+  if ((listed(kMadeOf, known.name) || has_bytes(type)) && !arguments_may_stand(type, place, depth)) return false;
   return members_may_stand(type, place, passes_on, depth);
 }
 
@@ -277,7 +295,22 @@ bool PinJudge::members_may_stand(Dwarf_Die& type, Place place, bool own_pointers
   return may;
 }
 
+bool PinJudge::arguments_may_stand(Dwarf_Die& type, Place place, int depth) {
+  bool may = true;
+  each_child(type, [&](Dwarf_Die& child) {
+    const int tag = dwarf_tag(&child);
+    if (tag == DW_TAG_GNU_template_parameter_pack) may = may && arguments_may_stand(child, place, depth);
+    if (tag != DW_TAG_template_type_parameter) return;
+    if (const auto argument = type_of(child)) may = may && may_stand(*argument, place, depth + 1);
+  });
+  return may;
+}
+
 bool PinJudge::arguments_may_stand_in_heap(Dwarf_Die& type, int depth) {
+  if (flag_of(type, DW_AT_declaration)) {
+    auto definition = tree_.definition_of(type);
+    return definition && arguments_may_stand_in_heap(*definition, depth);
+  }
   bool may = true;
   bool ours = false;
   each_child(type, [&](Dwarf_Die& child) {

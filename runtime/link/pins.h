@@ -40,6 +40,7 @@ class PinJudge {
   bool may_stand(Dwarf_Die type, Place place, int depth);
   bool class_may_stand(Dwarf_Die& type, Place place, int depth);
   bool members_may_stand(Dwarf_Die& type, Place place, bool own_pointers, int depth);
+  bool arguments_may_stand(Dwarf_Die& type, Place place, int depth);
   bool arguments_may_stand_in_heap(Dwarf_Die& type, int depth);
 
   DebugTree& tree_;

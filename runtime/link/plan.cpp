@@ -318,8 +318,8 @@ Result<Plan> make_plan(const CommandLine& line) {
   return plan;
 }
 
-Result<void> strip_program(const CommandLine& line) {
-  const fs::path answer = fs::path(line.output.string() + ".stacktide") / "strip.txt";
+Result<void> strip_program(const CommandLine& line, const fs::path& directory) {
+  const fs::path answer = directory / "strip.txt";
   const auto asked = run_captured({line.driver, "-print-prog-name=strip"}, answer);
   if (!asked) return std::unexpected(asked.error());
   std::string program;

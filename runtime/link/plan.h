@@ -30,8 +30,9 @@ struct Plan {
 // Reads all inputs, writes the thunks and the copies of movable objects to OUTPUT.stacktide/, and assembles.
 Result<Plan> make_plan(const CommandLine& line);
 
-// Leaves out of the linked program what the linker was told to leave out, with the strip(1) of the driver.
-Result<void> strip_program(const CommandLine& line);
+// Leaves out of the program at line.output what the linker was told to leave out, with the strip(1) of the driver.
+// `directory`: for what is kept beside it.
+Result<void> strip_program(const CommandLine& line, const std::filesystem::path& directory);
 
 // The input of the link that defines `symbol` and is neither goroutine code nor the runtime; "" when there is none.
 std::string unchecked_definer(const CommandLine& line, std::string_view symbol);

@@ -1,10 +1,13 @@
 #include "stack_maps.h"
 
+#include <dwarf.h>
+
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <optional>
+#include <unordered_map>
 
+#include "dead_ends.h"
 #include "debug_tree.h"
 #include "function_map.h"
 #include "instruction.h"
@@ -72,7 +75,7 @@ class Maker {
     movable_ = section == kMovableSection;
     std::uint64_t done_to = 0;
     for (const ProgramFunction& function : program_.functions()) {
-      if (!range.contains(function.begin) || function.end <= done_to || function.end > range.hi) continue;
+      if (!range.contains(function.begin) || function.begin < done_to || function.end > range.hi) continue;
       done_to = function.end;
       add_function(function, code.subspan(function.begin - range.lo, function.end - function.begin));
     }
@@ -93,14 +96,48 @@ class Maker {
     if (!calls || std::ranges::none_of(*calls, &CallPlace::slow_path)) return;
     ++maps_.statistics.functions;
     Dwarf_Die* entry = tree_.function_at(function.begin);
-    const FunctionMap map(entry == nullptr ? std::vector<Variable>{} : variables_of(*entry), function.begin,
-                          entry != nullptr && keeps_places_apart(*entry), types_);
-    const bool pinned = !movable_ || add_pins(function, entry != nullptr, map, *calls);
-    for (const CallPlace& call : *calls) add_site(call, map, pinned);
-    if (pinned && movable_) maps_.pinned_sites += static_cast<std::uint32_t>(calls->size());
+    const HowCompiled how = entry == nullptr ? HowCompiled{} : how_compiled(*entry);
+    const bool apart =
+        how.lives_kept && !has_dead_ends(function, code, [&](std::uint64_t target) { return returns(target); });
+    const FunctionMap map(entry == nullptr ? std::vector<Variable>{} : variables_of(*entry), function.begin, apart,
+                          how.optimised, types_);
+    const bool pinned = !movable_ || add_pins(function, how.variables, map, *calls);
+    for (const CallPlace& call : *calls) {
+      // Of a frame without a shape, nothing is known.
+      const bool known = add_site(call, map, pinned);
+      if (movable_ && (pinned || !known)) ++maps_.pinned_sites;
+    }
   }
 
-  void add_site(const CallPlace& call, const FunctionMap& map, bool pinned) {
+  // The functions behind an address, by their linkage names: a thunk's too.
+  Dwarf_Die* callee_at(std::uint64_t target) {
+    if (Dwarf_Die* found = tree_.function_at(target)) return found;
+    for (std::string_view name : program_.names_at(target)) {
+      if (name.starts_with("__wrap_")) name.remove_prefix(7);
+      if (Dwarf_Die* found = tree_.function_named(std::string(name))) return found;
+    }
+    return nullptr;
+  }
+
+  bool returns(std::uint64_t target) {
+    const auto [known, fresh] = returns_.try_emplace(target, true);
+    if (!fresh) return known->second;
+    bool never = std::ranges::any_of(program_.names_at(target), [](std::string_view name) { return never_returns(name); });
+    if (Dwarf_Die* callee = never ? nullptr : callee_at(target); callee != nullptr) never = flag_of(*callee, DW_AT_noreturn);
+    // GCC finds out by itself which of the program's functions do not return.
+    const ProgramFunction* function = never ? nullptr : program_.function_at(target);
+    if (function != nullptr && function->begin == target) {
+      for (const std::string_view section : {kMovableSection, kPinnedSection}) {
+        const Range range = program_.section(section);
+        const Bytes code = program_.code(section);
+        if (!range.contains(target) || function->end > range.hi || is_slow_path(program_, target)) continue;
+        never = !has_end(*function, code.subspan(function->begin - range.lo, function->end - function->begin));
+      }
+    }
+    return returns_[target] = !never;
+  }
+
+  bool add_site(const CallPlace& call, const FunctionMap& map, bool pinned) {
     ++maps_.statistics.sites;
     // Inside the call: the return address may have other rules, or belong to the next function.
     const auto rules = frames_.rules_at(call.return_address - 1);
@@ -119,6 +156,7 @@ class Maker {
     }
     append(maps_.sites, stacktide_map_site{static_cast<std::uint32_t>(call.return_address - lo_),
                                            shape | site.scalar_registers << 20 | site.pointer_registers << 26});
+    return shape != STACKTIDE_NO_SHAPE;
   }
 
   std::uint32_t shape_of(const FrameRules& rules, const SiteMap& site, bool pinned, bool slow_path) {
@@ -185,7 +223,7 @@ class Maker {
         add(variable.name.empty() ? "(unnamed)" : variable.name, spelled(tree_, variable.type));
     }
     for (const CallPlace& call : calls) {
-      Dwarf_Die* callee = call.slow_path ? nullptr : tree_.function_at(call.target);
+      Dwarf_Die* callee = call.slow_path || call.target == 0 ? nullptr : callee_at(call.target);
       std::string type;
       if (callee != nullptr && judge_.call_pins(*callee, type)) add("", "a temporary " + type);
     }
@@ -205,7 +243,8 @@ class Maker {
   PinJudge judge_;
   NamesBlock names_;
   StackMaps maps_;
-  std::map<std::string, std::uint32_t> shapes_;  // bytes -> offset in units of 4
+  std::unordered_map<std::uint64_t, bool> returns_;  // by address
+  std::map<std::string, std::uint32_t> shapes_;      // bytes -> offset in units of 4
   std::uint32_t region_ = 0;
   std::uint64_t lo_ = 0;
   bool movable_ = false;

@@ -42,15 +42,29 @@ ByteKind kind_of_base(Dwarf_Die& type) {
     case DW_ATE_boolean:
     case DW_ATE_complex_float:
     case DW_ATE_float:
-    case DW_ATE_signed:
     case DW_ATE_signed_char:
-    case DW_ATE_unsigned:
     case DW_ATE_unsigned_char:
     case DW_ATE_UTF:
       return ByteKind::scalar;
+    case DW_ATE_signed:
+      return size_of(type) <= 8 ? ByteKind::scalar : ByteKind::unknown;
+    case DW_ATE_unsigned:
+      // What is deduced as uintptr_t, or is a template's argument, has lost that name.
+      return size_of(type) < 8 ? ByteKind::scalar : ByteKind::unknown;
     default:
       return ByteKind::unknown;
   }
+}
+
+// The bytes that a bit-field touches; nullopt: it is none.
+std::optional<std::uint64_t> bit_field_bytes(Dwarf_Die& member) {
+  Dwarf_Attribute attribute;
+  Dwarf_Word bits = 0;
+  Dwarf_Word offset = 0;
+  if (dwarf_formudata(dwarf_attr(&member, DW_AT_bit_size, &attribute), &bits) != 0) return std::nullopt;
+  if (dwarf_formudata(dwarf_attr(&member, DW_AT_data_bit_offset, &attribute), &offset) != 0)
+    return 0;  // DWARF 3: not believed
+  return (offset % 8 + bits + 7) / 8;
 }
 
 // A class without data: its byte is padding, and nothing in it can be anything.
@@ -81,6 +95,7 @@ std::optional<std::uint64_t> member_offset(Dwarf_Die& member) {
 
 void TypeReader::mark_array(Dwarf_Die type, std::uint64_t at, std::vector<ByteKind>& bytes, int depth) {
   const std::uint64_t size = size_of(type);
+  if (flag_of(type, DW_AT_GNU_vector)) return fill(bytes, at, size, ByteKind::unknown);  // of bytes, as it were
   const auto element = type_of(type);
   const std::uint64_t step = element ? size_of(*element) : 0;
   if (step <= 1 || size == 0) return fill(bytes, at, size == 0 ? bytes.size() : size, ByteKind::unknown);
@@ -105,6 +120,7 @@ void TypeReader::mark_class(Dwarf_Die type, std::uint64_t at, std::vector<ByteKi
     if (tag != DW_TAG_member && tag != DW_TAG_inheritance) return;
     const auto inner = type_of(member);
     const auto offset = member_offset(member);
+    if (const auto bits = bit_field_bytes(member); bits && offset) return fill(bytes, at + *offset, *bits, ByteKind::scalar);
     if (tag == DW_TAG_inheritance && !offset) return fill(bytes, at, size, ByteKind::unknown);
     if (inner && offset) mark(*inner, at + *offset, bytes, depth + 1);
   });
@@ -119,8 +135,11 @@ void TypeReader::mark(Dwarf_Die type, std::uint64_t at, std::vector<ByteKind>& b
   switch (dwarf_tag(&real)) {
     case DW_TAG_base_type:
       return fill(bytes, at, size, kind_of_base(real));
-    case DW_TAG_enumeration_type:
-      return fill(bytes, at, size, ByteKind::scalar);
+    case DW_TAG_enumeration_type: {
+      const auto underlying = type_of(real);
+      auto base = underlying ? peeled(*underlying) : std::nullopt;
+      return fill(bytes, at, size, base ? kind_of_base(*base) : size < 8 ? ByteKind::scalar : ByteKind::unknown);
+    }
     case DW_TAG_pointer_type:
     case DW_TAG_reference_type:
     case DW_TAG_rvalue_reference_type:
@@ -158,7 +177,8 @@ TypeKinds TypeReader::kinds_of(Dwarf_Die type) {
   if (auto real = peeled(type); real && dwarf_tag(&*real) == DW_TAG_array_type) {
     // However large.
     const auto element = type_of(*real);
-    if (element && size_of(*element) > 1 && kinds.size != 0 && kinds_of(*element).scalar) {
+    if (element && !flag_of(*real, DW_AT_GNU_vector) && size_of(*element) > 1 && kinds.size != 0 &&
+        kinds_of(*element).scalar) {
       kinds.scalar = true;
       return known_[type.addr] = kinds;
     }

@@ -1,7 +1,8 @@
 // Which bytes of a type are scalars for certain, and which may be pointers.
 //
 // Certain are numbers, enumerators, and arrays and structures of them. Not certain: arrays of char and std::byte, in which
-// programs build other objects; uintptr_t and intptr_t, by name; unions with anything else than scalars; what has no
+// programs build other objects; vector types, with which they are copied; uintptr_t and intptr_t by name, and whatever is
+// unsigned and as long, since `auto` and templates lose that name; unions with anything else than scalars; what has no
 // definition. A word that is not certain is treated as a pointer, which is right for real pointers whatever they are called.
 #pragma once
 

@@ -56,7 +56,8 @@ void read_places(Dwarf_Die& entry, bool frame_base_is_cfa, std::vector<Whereabou
                         {low, high},
                         static_cast<std::int64_t>(operation.number)});
     } else if (operation.atom >= DW_OP_reg0 && operation.atom <= DW_OP_reg31) {
-      places.push_back({Whereabouts::Kind::in_register, {low, high}, 0, static_cast<unsigned>(operation.atom - DW_OP_reg0)});
+      places.push_back(
+          {Whereabouts::Kind::in_register, {low, high}, 0, static_cast<unsigned>(operation.atom - DW_OP_reg0), expression});
     }
   }
 }

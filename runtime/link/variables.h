@@ -27,6 +27,7 @@ struct Whereabouts {
   Extent extent;
   std::int64_t offset = 0;
   unsigned reg = 0;
+  bool whole_scope = false;  // given by one expression, not by a list
 };
 
 struct Variable {

@@ -29,8 +29,13 @@ unsigned most_cached(unsigned size_class) { return static_cast<unsigned>(kCacheB
 void keep(StackCache& cache, unsigned size_class, std::uint32_t cell) {
   const unsigned index = size_class - kFirstClass;
   const std::uint32_t colour = colour_of(cell_address(cell) + (std::uint64_t{1} << size_class));
-  stack_cells[cell].next = cache.lists[index][colour];
-  cache.lists[index][colour] = cell;
+  std::uint32_t* link = &cache.lists[index][colour];
+  // Poisoned ones go to the end, so that a stale pointer into one is not soon right again by chance.
+  if (freed_mode == freed_poison) {
+    while (*link != 0) link = &stack_cells[*link].next;
+  }
+  stack_cells[cell].next = *link;
+  *link = cell;
   cache.available[index] |= 1U << colour;
   ++cache.count[index];
 }

@@ -43,10 +43,7 @@ constinit Range pinned_code{};  // goroutine code that is not movable; empty whe
 
 std::uint64_t* words(std::uint64_t address) { return reinterpret_cast<std::uint64_t*>(address); }
 
-bool is_pinned_record(std::uint64_t pc) {
-  const SiteRecord record = site_record(pc);
-  return record.shape != nullptr && record.pinned();
-}
+bool is_pinned_record(std::uint64_t pc) { return site_record(pc).pinned(); }
 
 // Do the bytes before `pc` end a call? E8 rel32, or FF /2 in any of its lengths. Code before pc is mapped: it lies in the
 // same section.
@@ -83,7 +80,8 @@ std::uint64_t find_pinned(const Goroutine& g) {
     return false;
   });
   if (pinned != 0 || end == WalkEnd::bottom) return pinned;
-  return scan_for_pinned(rest, g.stack_hi);
+  // Its own return address lies below the frame that was not walked.
+  return scan_for_pinned(rest > g.sp ? rest - 8 : rest, g.stack_hi);
 }
 
 bool may_copy(Goroutine& g, bool note) {

@@ -71,6 +71,9 @@ const Loaded& maps() {
 constexpr unsigned kCacheBits = 10;
 constinit std::atomic<std::uint64_t> cache[1U << kCacheBits]{};
 
+// What no site's word is: no register is both a scalar and a pointer.
+constexpr std::uint32_t kNoSite = 0xffffffff;
+
 std::uint32_t search(std::uint64_t pc) {
   const Loaded& all = maps();
   for (std::size_t i = 0; i < all.count; ++i) {
@@ -86,7 +89,7 @@ std::uint32_t search(std::uint64_t pc) {
     }
     if (count == 1 && at->pc == offset) return at->shape;
   }
-  return STACKTIDE_NO_SHAPE;
+  return kNoSite;
 }
 
 bool is_code(std::uint64_t pc) {
@@ -120,9 +123,10 @@ SiteRecord site_record(std::uint64_t pc) {
     word = search(pc);
     entry.store(pc << 32 | word, std::memory_order_relaxed);
   }
-  if (STACKTIDE_SITE_SHAPE(word) == STACKTIDE_NO_SHAPE) return {};
+  if (word == kNoSite) return {};
+  if (STACKTIDE_SITE_SHAPE(word) == STACKTIDE_NO_SHAPE) return {nullptr, 0, true};
   return {reinterpret_cast<const stacktide_map_shape*>(maps().shapes + std::uint64_t{4} * STACKTIDE_SITE_SHAPE(word)),
-          STACKTIDE_SITE_SCALARS(word)};
+          STACKTIDE_SITE_SCALARS(word), true};
 }
 
 bool is_walk_bottom(std::uint64_t pc) {

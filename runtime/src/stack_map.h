@@ -49,7 +49,8 @@ bool has_pinned_records();
 struct SiteRecord {
   const stacktide_map_shape* shape = nullptr;
   std::uint32_t scalars = 0;
-  bool pinned() const { return (shape->flags & STACKTIDE_SHAPE_PINNED) != 0; }
+  bool found = false;  // it is a site, though perhaps nothing is known of its frame
+  bool pinned() const { return found && (shape == nullptr || (shape->flags & STACKTIDE_SHAPE_PINNED) != 0); }
 };
 SiteRecord site_record(std::uint64_t pc);
 
@@ -101,7 +102,7 @@ class FrameAudit {
 // STACKTIDE_MAP_ARGUMENTS, as distances from rbp, or from sp.
 inline constexpr std::int64_t kMorestackRegisters[] = {-80, 0, -88, -96, -104, -112};
 inline constexpr std::int64_t kMorestackArguments[] = {-40, -32, -24, -16, -48, -56};
-inline constexpr std::uint64_t kMorestackBelow = 112;               // from rbp down to the last one
+inline constexpr std::uint64_t kMorestackBelow = 112;  // from rbp down to the last one
 inline constexpr std::int64_t kContextRegisters[] = {32, 40, 24, 16, 8, 0};
 
 inline std::uint64_t stack_word(std::uint64_t address) { return *reinterpret_cast<const std::uint64_t*>(address); }
@@ -116,7 +117,7 @@ struct WalkStart {
 };
 WalkStart walk_start(const Goroutine& g);
 
-// One step outwards: false at the end of the records, or where they contradict the stack.
+// Where a walk is.
 struct WalkPosition {
   std::uint64_t pc;
   std::uint64_t sp;
@@ -136,7 +137,8 @@ inline std::uint64_t cfa_of(const stacktide_map_shape& shape, const WalkPosition
   std::uint64_t cfa = 0;
   if (shape.cfa == STACKTIDE_CFA_RSP) cfa = at.sp + offset;
   else if (shape.cfa == STACKTIDE_CFA_RBP) cfa = at.rbp + offset;
-  else if (at.rbp + offset - at.sp < at.hi - at.sp) cfa = stack_word(at.rbp + offset);
+  else if (at.rbp % 8 == 0 && at.rbp - at.sp < at.hi - at.sp && at.rbp + offset - at.sp < at.hi - at.sp)
+    cfa = stack_word(at.rbp + offset);
   return cfa - at.sp - 8 <= at.hi - at.sp - 8 && cfa % 8 == 0 ? cfa : 0;
 }
 
