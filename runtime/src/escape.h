@@ -9,7 +9,7 @@
 //  pinned one keeps its
 //    segment where it is for as long as the frame lives, so there the address is as good as in plain C++. Nothing moves
 //    under the policy segmented, everything under contiguous. Another goroutine's frames cannot be walked while it runs: an
-//    address there counts only where no code is pinned.
+//    address there counts only where all goroutine code is MOVABLE.
 //  - It must not stand in a number (detail/escape.h).
 // What remains is reported once for each place of the program, and with STACKTIDE_STRICT=on it ends the program.
 //

@@ -213,3 +213,11 @@ endforeach()
 foreach(level O0 O2)
   stacktide_goroutine_program(rt_pins ${level} rt_pins.cpp MOVABLE)
 endforeach()
+
+# What stack maps must not take for certain. The library is unchecked code.
+add_library(rt_certain_library STATIC rt_certain_library.cpp)
+target_compile_options(rt_certain_library PRIVATE -g)
+stacktide_runtime_program(rt_certain rt_certain.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=2 ALSO ${movable_more})
+foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
+  target_link_libraries(rt_certain_${level} PRIVATE rt_certain_library)
+endforeach()
