@@ -9,6 +9,9 @@
 // without a return) or nothing follows it. The ways of exceptions to their handlers are left out, which makes more ways
 // dead, never fewer.
 //
+// A dead end that only gives constants to a function which does not return ("what was wrong", a line) uses no object, and is
+// none.
+//
 // Rejected: to ask which dead ends use which place (GCC takes addresses into registers long before it uses them).
 #pragma once
 
@@ -19,13 +22,19 @@
 
 namespace stacktide::link {
 
-// code: of the function. returns(target): can a call of this address return?
-bool has_dead_ends(const ProgramFunction& function, Bytes code, const std::function<bool(std::uint64_t)>& returns);
+// What is called.
+struct Callees {
+  std::function<bool(std::uint64_t target)> returns;            // can this call return?
+  std::function<int(std::uint64_t target)> register_arguments;  // how many, if it takes nothing else; -1: more, or not known
+};
+bool has_dead_ends(const ProgramFunction& function, Bytes code, const Callees& callees);
 
 // Is there a return, or a jump out of the function, anywhere in it?
 bool has_end(const ProgramFunction& function, Bytes code);
 
-// Does this function of a library, by its symbol, never return?
+// Does this function of a library, by its symbol, never return? And how many arguments does it take, -1 if that is not
+// known?
 bool never_returns(std::string_view symbol);
+int arguments_of(std::string_view symbol);
 
 }  // namespace stacktide::link

@@ -97,8 +97,9 @@ class Maker {
     ++maps_.statistics.functions;
     Dwarf_Die* entry = tree_.function_at(function.begin);
     const HowCompiled how = entry == nullptr ? HowCompiled{} : how_compiled(*entry);
-    const bool apart =
-        how.lives_kept && !has_dead_ends(function, code, [&](std::uint64_t target) { return returns(target); });
+    const Callees callees{[&](std::uint64_t target) { return returns(target); },
+                          [&](std::uint64_t target) { return register_arguments(target); }};
+    const bool apart = how.lives_kept && !has_dead_ends(function, code, callees);
     const FunctionMap map(entry == nullptr ? std::vector<Variable>{} : variables_of(*entry), function.begin, apart,
                           how.optimised, types_);
     const bool pinned = !movable_ || add_pins(function, how.variables, map, *calls);
@@ -117,6 +118,33 @@ class Maker {
       if (Dwarf_Die* found = tree_.function_named(std::string(name))) return found;
     }
     return nullptr;
+  }
+
+  // How many arguments a function takes, all of them in general registers; -1: it is not known, or they are not.
+  int register_arguments(std::uint64_t target) {
+    for (const std::string_view name : program_.names_at(target)) {
+      if (const int known = arguments_of(name); known >= 0) return known;
+    }
+    Dwarf_Die* callee = callee_at(target);
+    if (callee == nullptr) return -1;
+    int count = 0;
+    bool known = true;
+    each_child(*callee, [&](Dwarf_Die& child) {
+      const int tag = dwarf_tag(&child);
+      if (tag == DW_TAG_unspecified_parameters) known = false;
+      if (tag != DW_TAG_formal_parameter) return;
+      ++count;
+      const auto type = type_of(child);
+      auto real = type ? peeled(*type) : std::nullopt;
+      Dwarf_Attribute attribute;
+      Dwarf_Word encoding = 0;
+      const bool floating = real && dwarf_formudata(dwarf_attr(&*real, DW_AT_encoding, &attribute), &encoding) == 0 &&
+                            (encoding == DW_ATE_float || encoding == DW_ATE_complex_float);
+      known = known && real && !is_class(*real) && !floating;
+    });
+    const auto result = type_of(*callee);
+    auto real = result ? peeled(*result) : std::nullopt;
+    return known && !(real && is_class(*real)) ? count : -1;
   }
 
   bool returns(std::uint64_t target) {
