@@ -360,6 +360,19 @@ Unwinding SessionAccess::unwind(Session& session, const Goroutine& goroutine) {
 }
 
 const Descriptor& SessionAccess::descriptor(Session& session) { return (*session.state_->found_)->descriptor; }
+Result<const Descriptor*> SessionAccess::find_descriptor(Session& session) {
+  auto& found = session.state_->found();
+  if (!found) return std::unexpected(found.error());
+  return &found->descriptor;
+}
+
+std::size_t SessionAccess::read_code(Session& session, Address address, std::span<std::byte> out) {
+  auto& state = *session.state_;
+  MemoryView view(state.target->memory(), state.target->modules(), state.images);
+  view.refresh();
+  return view.read_up_to(address, out);
+}
+
 Symbolizer& SessionAccess::symbolizer(Session& session) { return session.state_->symbolizer(); }
 std::vector<MemoryRange> SessionAccess::writable_data(Session& session) { return session.state_->writable_data(); }
 void SessionAccess::keep_data(Session& session) { session.state_->keep_data = true; }

@@ -1,6 +1,8 @@
 // What the commands need of a session beyond its public face.
 #pragma once
 
+#include <span>
+
 #include "descriptor/descriptor.h"
 #include "descriptor/layout.h"
 #include "stacktide/core/command.h"
@@ -19,6 +21,10 @@ struct SessionAccess {
   static const Layout& layout(Session& session);
   static const Descriptor& descriptor(Session& session);
   static Symbolizer& symbolizer(Session& session);
+  // The descriptor alone, without the walk that snapshot() costs.
+  static Result<const Descriptor*> find_descriptor(Session& session);
+  // Bytes of code, from the target or, where a core has left them out, from the module's file; how many were there.
+  static std::size_t read_code(Session& session, Address address, std::span<std::byte> out);
   // The program's stack maps, read on first use. Errors: those of snapshot() and load_stack_maps().
   static Result<const LoadedMaps*> stack_maps(Session& session);
   // The writable data of the module that the runtime is in. When this was called before snapshot(), data of a process that

@@ -153,6 +153,22 @@ void collect_inlined(Dwarf_Die scope, Dwarf_Addr address, std::vector<Dwarf_Die>
   }
 }
 
+// Appends what is inlined below `scope`, each before what is inlined into it.
+void collect_calls(Dwarf_Die scope, int depth, std::size_t limit, std::vector<InlinedCall>& calls) {
+  if (depth > kMaxDepth) return;
+  for_each_child(scope, [&](Dwarf_Die& child) {
+    if (calls.size() >= limit) return false;
+    const int tag = dwarf_tag(&child);
+    if (tag == DW_TAG_inlined_subroutine) {
+      Level at;
+      fill_call_site(child, at);
+      calls.push_back({name_of(child), at.file, at.line});
+    }
+    if (tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block) collect_calls(child, depth + 1, limit, calls);
+    return true;
+  });
+}
+
 }  // namespace
 
 const char* linkage_name_of(Dwarf_Die& function) {
@@ -324,19 +340,24 @@ bool DebugInfo::line(Dwarf_Addr address, std::string& file, std::uint32_t& numbe
   return unit != nullptr && line_of(unit->root, address, file, number);
 }
 
-std::vector<Level> DebugInfo::levels(Dwarf_Addr address) {
-  std::vector<Level> levels;
-  Unit* unit = unit_at(address);
-  if (unit == nullptr) return levels;
-  auto above = std::ranges::upper_bound(unit->functions, address, {}, &Function::low);
+const DebugInfo::Function* DebugInfo::function_at(const Unit& unit, Dwarf_Addr address) {
+  auto above = std::ranges::upper_bound(unit.functions, address, {}, &Function::low);
   const Function* function = nullptr;
   // Functions do not overlap, but for nested ones: the nearest start that contains the address is the innermost. A few steps
   // back are enough.
   constexpr int kSteps = 8;
-  for (int step = 0; step < kSteps && above != unit->functions.begin() && function == nullptr; ++step) {
+  for (int step = 0; step < kSteps && above != unit.functions.begin() && function == nullptr; ++step) {
     --above;
     if (address < above->high) function = &*above;
   }
+  return function;
+}
+
+std::vector<Level> DebugInfo::levels(Dwarf_Addr address) {
+  std::vector<Level> levels;
+  Unit* unit = unit_at(address);
+  if (unit == nullptr) return levels;
+  const Function* function = function_at(*unit, address);
   if (function == nullptr) return levels;
   std::vector<Dwarf_Die> chain{function->die};
   collect_inlined(function->die, address, chain);
@@ -351,6 +372,15 @@ std::vector<Level> DebugInfo::levels(Dwarf_Addr address) {
     levels.push_back(std::move(level));
   }
   return levels;
+}
+
+std::optional<std::vector<InlinedCall>> DebugInfo::inlined_into(Dwarf_Addr address, std::size_t limit) {
+  const Unit* unit = unit_at(address);
+  const Function* function = unit == nullptr ? nullptr : function_at(*unit, address);
+  if (function == nullptr) return std::nullopt;
+  std::vector<InlinedCall> calls;
+  collect_calls(function->die, 0, limit, calls);
+  return calls;
 }
 
 }  // namespace stacktide

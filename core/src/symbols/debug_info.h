@@ -36,6 +36,13 @@ struct Parameter {
   Dwarf_Die type{};   // type.addr == nullptr: unknown
 };
 
+// A function whose code stands in another's, once for each call that was replaced by it.
+struct InlinedCall {
+  std::string name;  // "" unknown
+  std::string file;  // of the call
+  std::uint32_t line = 0;
+};
+
 class DebugInfo {
  public:
   // Null when the image holds no DWARF. The file is opened once more: libdw unpacks compressed sections in place, which the
@@ -47,6 +54,9 @@ class DebugInfo {
 
   // Innermost first. Empty when no function is described there.
   std::vector<Level> levels(Dwarf_Addr address);
+  // What was inlined into the function at an address, outer ones before those inlined into them; at most `limit`. Nothing
+  // when no function is described there.
+  std::optional<std::vector<InlinedCall>> inlined_into(Dwarf_Addr address, std::size_t limit);
   // The line of an address alone, for code without a described function.
   bool line(Dwarf_Addr address, std::string& file, std::uint32_t& number);
 
@@ -69,6 +79,7 @@ class DebugInfo {
 
   DebugInfo(UniqueFd file, Elf* elf, Dwarf* dwarf) : file_(std::move(file)), elf_(elf), dwarf_(dwarf) {}
   Unit* unit_at(Dwarf_Addr address);
+  static const Function* function_at(const Unit& unit, Dwarf_Addr address);
   Unit* unit_of(Dwarf_Die& root);
   void index_units();
   static void index_functions(Dwarf_Die parent, int depth, std::vector<Function>& functions);

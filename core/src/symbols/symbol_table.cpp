@@ -106,6 +106,14 @@ const Symbol* SymbolTable::find(Address address) const {
   return next == above ? open : nullptr;
 }
 
+Address SymbolTable::end_of(const Symbol& symbol) const {
+  Address end = 0;
+  if (symbol.size != 0) return __builtin_add_overflow(symbol.start, symbol.size, &end) ? ~Address{0} : end;
+  end = symbol.section < section_ends_.size() ? section_ends_[symbol.section] : symbol.start;
+  const auto next = std::ranges::upper_bound(symbols_, symbol.start, {}, &Symbol::start);
+  return next == symbols_.end() ? end : std::min(end, next->start);
+}
+
 std::string section_at(Image& image, Address address) {
   std::size_t names = 0;
   if (elf_getshdrstrndx(image.elf(), &names) != 0) return "";

@@ -28,6 +28,10 @@ class SymbolTable {
   SymbolTable(Image* image, Image* debug, SymbolKind kind = SymbolKind::function);
   // The symbol at a file address; nullptr when none covers it.
   const Symbol* find(Address address) const;
+  // By address.
+  const std::vector<Symbol>& all() const { return symbols_; }
+  // One past the last byte that is a symbol's: by its size, else up to the next symbol or the end of its section.
+  Address end_of(const Symbol& symbol) const;
 
  private:
   void add(Image& image, SymbolKind kind);

@@ -239,6 +239,74 @@ std::optional<SymbolAt> Symbolizer::symbol_at(Address address) {
   return found;
 }
 
+std::vector<SymbolAt> Symbolizer::functions(const std::string& text, const std::function<bool(const std::string&)>& matches,
+                                            std::size_t limit) {
+  state_->refresh();
+  const std::string plain = plain_name(text);
+  // Any linkage name contains the last part of the readable one: most symbols need not be demangled.
+  const std::string last = plain.substr(plain.rfind(':') == std::string::npos ? 0 : plain.rfind(':') + 1);
+  const std::string part = last.substr(0, last.find_first_of("<~ ("));
+  const auto named = [&](const std::string& name) {
+    if (name == text) return true;
+    // "add" is also what stands in a namespace or class, as in a debugger's `break add`.
+    const std::string full = plain_name(name);
+    return full == plain || full.ends_with("::" + plain);
+  };
+  const auto collect = [&](bool exact) {
+    std::vector<SymbolAt> found;
+    for (std::size_t i = 0; i < state_->modules.size(); ++i) {
+      const Module& module = state_->modules[i];
+      const LoadedModule& files = state_->load(i);
+      if (files.symbols == nullptr) continue;
+      for (const Symbol& symbol : files.symbols->all()) {
+        const std::string_view linkage = symbol.name;
+        const bool same = exact && linkage == text;
+        if (!same && exact && !part.starts_with("operator") && linkage.find(part) == std::string_view::npos) continue;
+        if (!same && (linkage.ends_with(".cold") || linkage.find(".cold.") != std::string_view::npos)) continue;
+        const std::string name = without_signature(demangle(linkage));
+        if (!same && !(exact ? named(name) : matches(name))) continue;
+        found.push_back({printable(module.path), printable(symbol.name), printable(name), symbol.start + module.load_bias,
+                         symbol.size, "", true});
+        if (found.size() >= limit) return found;
+      }
+    }
+    return found;
+  };
+  auto exact = collect(true);
+  return exact.empty() ? collect(false) : exact;
+}
+
+Address Symbolizer::end_of_function(Address start) {
+  state_->refresh();
+  const std::size_t position = state_->index.find(start);
+  if (position == ModuleIndex::kNone) return 0;
+  const LoadedModule& files = state_->load(position);
+  const Address bias = state_->modules[position].load_bias;
+  const Symbol* symbol = files.symbols == nullptr ? nullptr : files.symbols->find(start - bias);
+  return symbol == nullptr ? 0 : files.symbols->end_of(*symbol) + bias;
+}
+
+std::optional<std::vector<InlinedFunction>> Symbolizer::inlined_into(Address address, std::size_t limit) {
+  state_->refresh();
+  const std::size_t position = state_->index.find(address);
+  if (position == ModuleIndex::kNone) return std::nullopt;
+  const LoadedModule& files = state_->load(position);
+  if (files.info == nullptr) return std::nullopt;
+  const auto calls = files.info->inlined_into(address - state_->modules[position].load_bias, limit);
+  if (!calls) return std::nullopt;
+  std::vector<InlinedFunction> functions;
+  for (const InlinedCall& call : *calls) functions.push_back({printable(call.name), printable(call.file), call.line});
+  return functions;
+}
+
+bool Symbolizer::module_has_section(Address address, const char* section) {
+  state_->refresh();
+  const std::size_t position = state_->index.find(address);
+  if (position == ModuleIndex::kNone) return false;
+  const LoadedModule& files = state_->load(position);
+  return files.image != nullptr && has_section(*files.image, section);
+}
+
 std::string Symbolizer::called_name(Address function, Address caller) {
   if (const std::string name = state_->imported_name(function, caller); !name.empty())
     return printable(without_signature(demangle(name)));

@@ -5,6 +5,7 @@
 // without a symbol, its module and offset.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,13 @@ struct SymbolAt {
   bool code = false;
 };
 
+// A function that was inlined into another, and the call that was replaced by it.
+struct InlinedFunction {
+  std::string function;  // "" unknown
+  std::string file;
+  std::uint32_t line = 0;
+};
+
 class Symbolizer {
  public:
   // All three outlive the symbolizer.
@@ -36,6 +44,17 @@ class Symbolizer {
   ~Symbolizer();
   // Nothing when the address lies in no module.
   std::optional<SymbolAt> symbol_at(Address address);
+  // The functions that people mean by this text: those of that very name, linkage or readable, in any scope and module; else
+  // those whose readable name `matches`. At most `limit`, by module and address. Parts that a compiler split off (".cold")
+  // only by their symbol.
+  std::vector<SymbolAt> functions(const std::string& text, const std::function<bool(const std::string&)>& matches,
+                                  std::size_t limit);
+  // One past the function that starts there: by its symbol's size, else up to the next symbol. 0 when there is no symbol.
+  Address end_of_function(Address start);
+  // What was inlined into the function at an address; at most `limit`. Nothing without debug information.
+  std::optional<std::vector<InlinedFunction>> inlined_into(Address address, std::size_t limit);
+  // Whether the module at this address has such a section (".gopclntab").
+  bool module_has_section(Address address, const char* section);
   // The levels at pc, innermost inlined function first; at least one, perhaps without a name. `exact`: pc is the instruction
   // itself; otherwise a return address, and the call before it is meant. Fills pc, function, symbol, offset, file, line,
   // module, inlined, exact_pc.

@@ -64,6 +64,12 @@ Json json_head(const Snapshot& snapshot) {
           {"target", {{"description", snapshot.target}, {"kind", target_kind_name(snapshot.kind)}, {"pid", snapshot.pid}}}};
 }
 
+Json json_head(const Target& target) {
+  return {
+      {"schema", kSchema},
+      {"target", {{"description", target.description()}, {"kind", target_kind_name(target.kind())}, {"pid", target.pid()}}}};
+}
+
 Json to_json(const Goroutine& g) {
   return {{"id", g.id},
           {"status", g.status},

@@ -18,6 +18,7 @@ inline constexpr std::string_view kSchema = "stacktide/1";
 
 // {"schema":...,"target":{...}}: how each document begins.
 Json json_head(const Snapshot& snapshot);
+Json json_head(const Target& target);  // where there may be no snapshot
 Json to_json(const Goroutine& goroutine);
 Json to_json(const Backtrace& backtrace);  // {"frames":[...],"complete":...,"stop_reason":...}
 Json to_json(const StackReport& report, std::optional<bool> canary_intact);
