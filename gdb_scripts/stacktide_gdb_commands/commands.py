@@ -106,7 +106,7 @@ class GoroutineCommand(gdb.Command):
 Usage: goroutine [ID]
        goroutine ID|all COMMAND
        goroutine thread
-       goroutine list|stack|bt|sched|history|stackmap|whereis|audit|runtime|trace|help [ARGUMENT]...
+       goroutine list|stack|bt|sched|history|stackmap|prologue|whereis|audit|runtime|trace|help [ARGUMENT]...
 Without an argument, say which goroutine is selected. With an ID, select that goroutine: backtrace, up, info locals and print then
 work in its context, live and on cores. With a GDB command after it, run that in its context only.
 See "goroutine help" for all of it."""

@@ -273,7 +273,7 @@ TEST_CASE("help is written as the host writes commands") {
 TEST_CASE("completion offers commands, options and ids") {
   using Words = std::vector<std::string>;
   CHECK(complete(nullptr, {}, "") ==
-        Words{"list", "bt", "stack", "sched", "history", "stackmap", "whereis", "audit", "runtime"});
+        Words{"list", "bt", "stack", "sched", "history", "stackmap", "prologue", "whereis", "audit", "runtime"});
   CHECK(complete(nullptr, {}, "s") == Words{"stack", "sched", "stackmap"});
   CHECK(complete(nullptr, {"bt"}, "--") == Words{"--limit", "--no-group", "--json"});
   auto session = session_of();

@@ -40,6 +40,10 @@ constexpr std::array kStackmapOptions = {
     OptionInfo{"--all", Takes::nothing, "", "every word on a row of its own"},
     kJson,
 };
+constexpr std::array kPrologueOptions = {
+    OptionInfo{"--limit", Takes::value, "N", "explain at most N functions, 8 without this; 0: all"},
+    kJson,
+};
 constexpr std::array kAuditOptions = {kAll, kJson};
 constexpr std::array kOnlyJson = {kJson};
 
@@ -97,6 +101,18 @@ constexpr std::array kCommands = {
                  kStackmapOptions,
                  1,
                  run_stackmap},
+    CommandEntry{
+        {"prologue", "FUNC|PC", "a function's stack check, instruction by instruction: class, frame size, guard, slow path",
+         "Finds the check of -fsplit-stack (GCC, Clang) and Go's; says why when there is none. Needs no runtime.\n"
+         "FUNC is a name, as bt shows it or as the linker knows it, or else a regular expression.\n"
+         "small: rsp itself is compared; big: rsp less the frame; huge: so large that it decides the new stack's size.\n"
+         "Exit code 2 when FUNC matches more functions than --limit; they are listed then.\n"
+         "$ prologue main\n"
+         "$ prologue 0x5581a0b4c2d0\n"
+         "$ prologue '^parser::' --limit 0"},
+        kPrologueOptions,
+        1,
+        run_prologue},
     CommandEntry{
         {"whereis", "ADDR", "what lies at an address: a stack, one that was left, and where its object is now, code, data",
          "Exit code 1 when no memory is there.\n"

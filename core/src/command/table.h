@@ -35,6 +35,7 @@ Result<CommandResult> run_scheduler(const CommandContext& context);
 Result<CommandResult> run_history(const CommandContext& context);
 Result<CommandResult> run_splits(const CommandContext& context);  // history --splits
 Result<CommandResult> run_stackmap(const CommandContext& context);
+Result<CommandResult> run_prologue(const CommandContext& context);
 Result<CommandResult> run_whereis(const CommandContext& context);
 Result<CommandResult> run_audit(const CommandContext& context);
 Result<CommandResult> run_runtime(const CommandContext& context);
