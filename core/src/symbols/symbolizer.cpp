@@ -272,8 +272,12 @@ std::vector<SymbolAt> Symbolizer::functions(const std::string& text, const std::
     }
     return found;
   };
-  auto exact = collect(true);
-  return exact.empty() ? collect(false) : exact;
+  if (auto exact = collect(true); !exact.empty()) return exact;
+  // Another name of a function that the table keeps under one only: "fopen" of "_IO_fopen".
+  if (const auto address = address_of(text)) {
+    if (auto alias = symbol_at(*address); alias && alias->code && alias->start == *address) return {std::move(*alias)};
+  }
+  return collect(false);
 }
 
 Address Symbolizer::end_of_function(Address start) {
