@@ -199,16 +199,7 @@ __attribute__((section(STACKTIDE_SECTION), used, visibility("default"), aligned(
 }
 
 // The way to the descriptor for a stripped program and for a core without its executable (abi.h).
-asm(".pushsection .note.stacktide, \"a\", @note\n"
-    ".p2align 2\n"
-    ".long 2f - 1f\n"
-    ".long 4f - 3f\n"
-    ".long 1\n"
-    "1: .asciz \"stacktide\"\n"
-    "2: .p2align 2\n"
-    "3: .quad stacktide_descriptor - 3b\n"
-    "4: .p2align 2\n"
-    ".popsection\n");
+STACKTIDE_NOTE(stacktide_descriptor);
 static_assert(STACKTIDE_NOTE_TYPE == 1 && sizeof(STACKTIDE_NOTE_NAME) == sizeof("stacktide"));
 
 // Not a constant expression's business: the version's text is looked up by address.

@@ -17,7 +17,7 @@
  *          |<------------- constant part, CRC-32 ------------>|
  *
  * All offsets in the block are bytes from its start. Each table carries its own stride, so that entries may grow at their
- * end. The constant part is fixed at compile time, so it is valid at any instant of the process; roots change.
+ * end. The constant part is fixed at compile time (or before magic is written), so it is valid at any instant; roots change.
  *
  * Readers treat everything as hostile: check magic, self_address and checksum once, then every offset, index and name
  * against the block's size before use, and cap each walk. A name that a reader doesn't know is ignored; one that it misses
@@ -26,6 +26,8 @@
  *
  * Versions. abi_major changes when the block's own layout does. Do not bump anything when adding types, fields,
  * enumerators, constants or roots. Bump a contract's version when the meaning of existing fields changes.
+ *
+ * One file, though it has more than 400 lines: whoever exports a descriptor copies this header alone.
  *
  * Rejected: one global symbol per fact (strip kills them, a missing one reads as a silent default); tables of pointers to C strings
  * (scattered reads, .rodata is missing from cores); JSON (a parser in the crash path); positional offsets (every addition breaks
@@ -312,7 +314,10 @@ typedef struct {
   STACKTIDE_FIELDS_hot_split(F) STACKTIDE_FIELDS_span(F) STACKTIDE_FIELDS_stack_cell(F)                                \
   STACKTIDE_FIELDS_stack_maps(F)
 
-/* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers. */
+/* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers.
+ * A reader goes by the texts: those of statuses are vocabulary, their values and all wait reasons are the runtime's own.
+ * runtime_symbol: what the linkage names of the runtime's own functions and data begin with (the readable name of an inlined function that has
+ * none): the function shown for a goroutine is the innermost that is not one of them. */
 #define STACKTIDE_ENUMS(E)                                                                                                  \
   E(status, idle, 0, "idle")                                                                                                \
   E(status, runnable, 1, "runnable")                                                                                        \
@@ -352,7 +357,14 @@ typedef struct {
   E(p_status, idle, 0, "idle")                                                                                              \
   E(p_status, running, 1, "running")                                                                                        \
   E(adjust, maps, 0, "maps")                                                                                                \
-  E(adjust, scan, 1, "scan")
+  E(adjust, scan, 1, "scan")                                                                                                \
+  E(runtime_symbol, entry, 0, "stacktide_")                                                                                 \
+  E(runtime_symbol, member, 1, "_ZN9stacktide")                                                                             \
+  E(runtime_symbol, const_member, 2, "_ZNK9stacktide")                                                                      \
+  E(runtime_symbol, local, 3, "_ZZN9stacktide")                                                                             \
+  E(runtime_symbol, const_local, 4, "_ZZNK9stacktide")                                                                      \
+  E(runtime_symbol, readable, 5, "stacktide::")                                                                             \
+  E(runtime_symbol, morestack, 6, "__morestack")
 
 /* C(name, value). stack_guard: bytes between stack_lo and the guard. stack_small: a frame below this many bytes compares rsp
  * itself with the guard, so it may reach that far below. stack_big: frames from here on size the new stack by themselves.
@@ -380,5 +392,48 @@ typedef struct {
   R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring) R(hot_splits, hot_split) \
   R(spans, span) R(stack_cells, stack_cell) R(stack_maps, stack_maps)
 #define STACKTIDE_ROOT_VERSION "runtime_version"
+
+/* ---- For other runtimes (README.md) ----------------------------------------------------------------------------------
+ * What stacktide's own runtime has no use for, and a reader knows. All of it may be left out.
+ *
+ * Registers of the saved context that a callee must preserve, where they lie in the record and not on the goroutine's stack: without
+ * them unwinding starts with sp, pc and bp, and arguments that optimised code keeps in the others are lost. */
+#define STACKTIDE_FIELDS_OPTIONAL(F)                                                                                        \
+  F(goroutine, rbx, UNSIGNED)                                                                                               \
+  F(goroutine, r12, UNSIGNED)                                                                                               \
+  F(goroutine, r13, UNSIGNED)                                                                                               \
+  F(goroutine, r14, UNSIGNED)                                                                                               \
+  F(goroutine, r15, UNSIGNED)
+
+/* Constant: not 0 when a stack never grows, shrinks or moves. */
+#define STACKTIDE_CONSTANT_FIXED "stacks_fixed"
+
+/* The note by which a descriptor is found without symbols: once, at file scope. `symbol`: the descriptor's linkage name. */
+#define STACKTIDE_NOTE(symbol)                                                                                              \
+  __asm__(".pushsection .note.stacktide, \"a\", @note\n.p2align 2\n.long 2f - 1f, 4f - 3f, 1\n1: .asciz \"stacktide\"\n"      \
+          "2: .p2align 2\n3: .quad " #symbol " - 3b\n4: .p2align 2\n.popsection\n")
+
+/* The checksum of a header: CRC-32 of the constant part. */
+static inline uint32_t stacktide_checksum(const void *part, uint32_t size) {
+  const unsigned char *byte = (const unsigned char *)part;
+  uint32_t crc = UINT32_C(0xffffffff);
+  for (; size != 0; --size, ++byte) {
+    crc ^= *byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? UINT32_C(0xedb88320) : 0);
+  }
+  return ~crc;
+}
+
+/* Completes a block that is filled in at start: its tables, sizes and constant part must be in place. magic is written last, so that
+ * whoever looks earlier finds no descriptor instead of a part of one. */
+static inline void stacktide_publish(stacktide_header *header) {
+  header->abi_major = STACKTIDE_ABI_MAJOR;
+  header->abi_minor = STACKTIDE_ABI_MINOR;
+  header->pointer_size = sizeof(void *);
+  header->header_size = sizeof *header;
+  header->checksum = stacktide_checksum((const char *)header + header->constant_offset, header->constant_size);
+  header->self_address = (uint64_t)(uintptr_t)header;
+  __atomic_store_n(&header->magic, STACKTIDE_MAGIC, __ATOMIC_RELEASE);
+}
 
 #endif
