@@ -30,7 +30,7 @@ namespace stacktide::lldb_plugin {
 // Mirrored by ThreadRecord in stacktide_lldb_os.py.
 struct ThreadRecord {
   std::uint64_t tid = 0;
-  std::uint64_t registers[3] = {};   // rip, rsp, rbp
+  std::uint64_t registers[8] = {};   // rip, rsp, rbp, rbx, r12 to r15
   std::uint64_t register_count = 0;  // how many of them are known, from the first
   char name[216] = {};               // ends with a zero byte
 };

@@ -26,7 +26,7 @@ class ThreadRecord(ctypes.Structure):
 
     _fields_ = [
         ("tid", ctypes.c_uint64),
-        ("registers", ctypes.c_uint64 * 3),  # rip, rsp, rbp
+        ("registers", ctypes.c_uint64 * 8),  # rip, rsp, rbp, rbx, r12 to r15
         ("register_count", ctypes.c_uint64),  # how many of them are known
         ("name", ctypes.c_char * 216),
     ]
@@ -44,17 +44,21 @@ class Bridge(ctypes.Structure):
     ]
 
 
-def register_info():
+def register_info(saved_count):
     """The registers of x86-64 that unwinding needs.
 
-    A parked goroutine has rip, rsp and rbp; the others are in its frames, where CFI finds them. They must be listed for
+    A parked goroutine has the first saved_count: rip, rsp and rbp, and those that another runtime keeps in its records; the others are
+    in its frames, where CFI finds them. They must be listed for
     that, and yet read as unavailable in frame 0: get_register_data ends before their offset, so LLDB finds no bytes for
     them. (At a larger offset its check of the length wraps, and they would read as 0.)
     """
     # name, DWARF number (System V ABI, figure 3.36), generic name
-    saved = [("rip", 16, "pc"), ("rsp", 7, "sp"), ("rbp", 6, "fp")]
-    others = [("rax", 0), ("rdx", 1), ("rcx", 2), ("rbx", 3), ("rsi", 4), ("rdi", 5)]
-    others += [("r%d" % number, number) for number in range(8, 16)]
+    kept = [("rip", 16, "pc"), ("rsp", 7, "sp"), ("rbp", 6, "fp"), ("rbx", 3, None)]
+    kept += [("r%d" % number, number, None) for number in range(12, 16)]
+    saved = kept[:saved_count]
+    others = [("rax", 0), ("rdx", 1), ("rcx", 2), ("rsi", 4), ("rdi", 5)]
+    others += [("r%d" % number, number) for number in range(8, 12)]
+    others += [(name, number) for name, number, _ in kept[saved_count:]]
     registers = []
     for index, (name, number, generic) in enumerate(saved):
         registers.append(one_register(name, number, index * 8, generic))
@@ -83,6 +87,7 @@ class OperatingSystemPlugIn(object):
     def __init__(self, process):
         self.bridge = None
         self.registers = {}  # tid -> bytes
+        self.saved_count = 3  # of the runtime's contexts; all are alike
 
     def create_thread(self, tid, context):
         if tid == HANDSHAKE:
@@ -103,6 +108,7 @@ class OperatingSystemPlugIn(object):
 
     def take(self, record):
         known = record.registers[: record.register_count]
+        self.saved_count = max(self.saved_count, record.register_count)
         self.registers[record.tid] = b"".join(value.to_bytes(8, "little") for value in known)
         return {
             "tid": record.tid,
@@ -112,7 +118,7 @@ class OperatingSystemPlugIn(object):
         }
 
     def get_register_info(self):
-        return register_info()
+        return register_info(self.saved_count)
 
     def get_register_data(self, tid):
         return self.registers.get(tid, b"")

@@ -47,7 +47,8 @@ Result<Session*> TargetState::session() {
 std::optional<ThreadRecord> TargetState::record_of(Session& session, Goroutine& goroutine) {
   ThreadRecord record;
   if (goroutine.registers_live) return std::nullopt;
-  for (Register reg : {Register::rip, Register::rsp, Register::rbp}) {
+  for (Register reg : {Register::rip, Register::rsp, Register::rbp, Register::rbx, Register::r12, Register::r13, Register::r14,
+                       Register::r15}) {
     auto value = goroutine.registers.get(reg);
     if (!value) break;
     record.registers[record.register_count++] = *value;

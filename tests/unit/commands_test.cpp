@@ -224,7 +224,7 @@ TEST_CASE("a feature that is off says why") {
   };
   check("history", "contract events is version 9, this stacktide knows 1: history is off");
   check("sched",
-        "contract scheduler is version 9, this stacktide knows 1: sched and the registers of running goroutines are off");
+        "contract scheduler is version 9, this stacktide knows 1: sched is off");
   check("list", "contract goroutines is version 9, this stacktide knows 1: the list of goroutines is off");
   const auto runtime = run_in(session, {"runtime"});
   CHECK(runtime.exit_code == 0);

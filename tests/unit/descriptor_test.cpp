@@ -242,7 +242,7 @@ TEST_CASE("a contract or root that is not exported turns off its feature") {
   CHECK_FALSE(without_root.scheduler_on);
   CHECK(
       without_root.disabled ==
-      std::vector<std::string>{"root ps of type p is not exported: sched and the registers of running goroutines are off"});
+      std::vector<std::string>{"root ps of type p is not exported: sched is off"});
   const auto wrong_type = layout_after([](auto& image) { image.root("ps").type = STACKTIDE_NO_TYPE; });
   CHECK_FALSE(wrong_type.scheduler_on);
 }
@@ -256,7 +256,7 @@ TEST_CASE("a missing field turns off what needs it, and is named when nothing do
     image.remove_field("goroutine", "links");
   });
   CHECK(optional.goroutines);
-  CHECK(optional.disabled == std::vector<std::string>{"goroutine.links, label not exported: shown as 0 or empty"});
+  CHECK(optional.disabled == std::vector<std::string>{"goroutine.links, label not exported: unknown"});
 }
 
 TEST_CASE("numbers stand in for each other, text does not stand in for a number") {

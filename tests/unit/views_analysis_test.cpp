@@ -39,7 +39,7 @@ TEST_CASE("a stack shrinks when it is parked, not pinned, above the minimum and 
   const auto shrink = [&] { return report_stack(g, snapshot).shrink; };
   g.stack.lo = g.stack.hi - 4096;
   g.stack.segments[0].lo = g.stack.lo;
-  CHECK(report_stack(g, snapshot).will_shrink);
+  CHECK(report_stack(g, snapshot).will_shrink == true);
   CHECK(shrink() == "yes, to 2048 bytes: 312 of 4096 are used");
   g.stack.segments[0].sp = g.stack.hi - 1024;
   CHECK(shrink() == "no: 1024 of 4096 bytes are used, a quarter or more");
@@ -50,7 +50,34 @@ TEST_CASE("a stack shrinks when it is parked, not pinned, above the minimum and 
   CHECK(shrink() == "no: only parked goroutines are shrunk");
   snapshot.scheduler.values["shrink"] = 0;
   CHECK(shrink() == "no: shrinking is off");
-  CHECK_FALSE(report_stack(g, snapshot).will_shrink);
+  CHECK(report_stack(g, snapshot).will_shrink == false);
+}
+
+TEST_CASE("of a runtime that exports no guard and no shrinking, or has fixed stacks, nothing is guessed") {
+  auto snapshot = snapshot_of({parked(7)});
+  auto& g = snapshot.goroutines[0];
+  g.stack.guard_state = GuardState::unknown;
+  g.stack.headroom.reset();
+  snapshot.scheduler = {};
+  auto report = report_stack(g, snapshot);
+  CHECK(report.next_check == "unknown: goroutine.stackguard0 is not exported");
+  CHECK(report.shrink == "unknown: scheduler.shrink is not exported");
+  CHECK_FALSE(report.will_shrink.has_value());
+  snapshot.runtime.constants["stacks_fixed"] = 1;
+  report = report_stack(g, snapshot);
+  CHECK(report.next_check == "stacks of this runtime have a fixed size");
+  CHECK(report.shrink == "no: stacks of this runtime have a fixed size");
+  CHECK(report.will_shrink == false);
+}
+
+TEST_CASE("what is not known sorts before all else and has no text") {
+  auto snapshot = snapshot_of({parked(1), parked(2)});
+  snapshot.goroutines[0].stack.headroom = -8;
+  snapshot.goroutines[1].stack.headroom.reset();
+  const auto rows = select(snapshot.goroutines, {{}, "headroom", false, false});
+  REQUIRE(rows);
+  CHECK((*rows)[0]->id == 2);
+  CHECK(field_of(*(*rows)[0], "headroom")->text.empty());
 }
 
 TEST_CASE("a traced event is one line") {
@@ -111,12 +138,22 @@ TEST_CASE("the user's frame is found between the runtime's and the system's") {
   auto outer = frame("outer", "user.cpp", 9);
   auto similar = frame("stacktide_like", "user.cpp", 4);
   similar.symbol = "_ZN14stacktide_like1fEv";
+  const std::vector<std::string> own = {"stacktide_", "_ZN9stacktide", "stacktide::"};
+  CHECK(is_runtime_frame(park, own));
+  CHECK(is_runtime_frame(receive, own));
+  CHECK_FALSE(is_runtime_frame(similar, own));
+  CHECK_FALSE(is_runtime_frame(park, {}));
+  // Only what has no linkage name is known by its readable one: that of a template begins with what it returns.
+  auto made = frame("stacktide::channel<int> make<int>()", "user.cpp", 5);
+  CHECK(is_runtime_frame(made, own));
+  made.symbol = "_Z4makeIiEN9stacktide7channelIT_EEv";
+  CHECK_FALSE(is_runtime_frame(made, own));
+  made.module = "";
+  CHECK(is_runtime_frame(made, {}));
+  park.runtime = receive.runtime = true;
   const std::vector<Frame> frames = {park, receive, library, user, outer, park};
   CHECK(innermost_user_frame(frames) == &frames[3]);
   CHECK(outermost_user_frame(frames) == &frames[4]);
-  CHECK(is_runtime_frame(park));
-  CHECK(is_runtime_frame(receive));
-  CHECK_FALSE(is_runtime_frame(similar));
   const std::vector<Frame> no_user = {park, library};
   CHECK(innermost_user_frame(no_user) == &no_user[1]);
   CHECK(innermost_user_frame(std::span(no_user).first(1)) == nullptr);

@@ -6,14 +6,11 @@
 
 namespace stacktide {
 
-bool is_runtime_frame(const Frame& frame) {
+bool is_runtime_frame(const Frame& frame, std::span<const std::string> runtime_symbols) {
   if (frame.module.empty()) return true;
-  // Linkage names say it exactly; a function inlined without one is known by its readable name.
-  constexpr std::array<std::string_view, 5> kPrefixes = {"stacktide_", "_ZN9stacktide", "_ZNK9stacktide", "_ZZN9stacktide",
-                                                         "_ZZNK9stacktide"};
-  const auto starts = [&](std::string_view prefix) { return frame.symbol.starts_with(prefix); };
-  if (frame.symbol == "__morestack" || std::ranges::any_of(kPrefixes, starts)) return true;
-  return frame.symbol.empty() && frame.function.starts_with("stacktide::");
+  // Linkage names say it exactly: readable ones of templates begin with what they return.
+  const auto& name = frame.symbol.empty() ? frame.function : frame.symbol;
+  return std::ranges::any_of(runtime_symbols, [&](const std::string& prefix) { return name.starts_with(prefix); });
 }
 
 bool is_system_frame(const Frame& frame) {
@@ -31,7 +28,7 @@ template <class Range>
 const Frame* first_user_frame(Range&& frames) {
   const Frame* named = nullptr;
   for (const Frame& frame : frames) {
-    if (is_runtime_frame(frame)) continue;
+    if (frame.runtime) continue;
     if (!is_system_frame(frame)) return &frame;
     if (named == nullptr && !frame.function.empty()) named = &frame;
   }

@@ -9,11 +9,12 @@
 
 namespace stacktide {
 
-// Belongs to the goroutine runtime: __morestack, stacktide_*, namespace stacktide, or code of no module.
-bool is_runtime_frame(const Frame& frame);
+// Belongs to the goroutine runtime: code of no module, or its linkage name (without one, its readable name) begins with one of
+// these, which the runtime exports. Frame::runtime keeps the answer.
+bool is_runtime_frame(const Frame& frame, std::span<const std::string> runtime_symbols);
 // Belongs to the C or C++ library or to another part of the system.
 bool is_system_frame(const Frame& frame);
-// The innermost frame that is neither; when there is none the innermost that is not the runtime's and has a name; nullptr
+// The innermost frame that is neither, by Frame::runtime; when there is none the innermost that is not the runtime's and has a name; nullptr
 // without one.
 const Frame* innermost_user_frame(std::span<const Frame> frames);
 // The outermost such frame.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "analyze/stack_report.h"
 #include "base/pattern.h"
@@ -18,6 +19,13 @@ constexpr std::array<std::string_view, 22> kFields = {
     "m",    "hot_splits", "bytes_copied", "wait_ns",    "parent", "guard_state"};
 
 FieldValue of(std::uint64_t value) { return {fmt::format("{}", value), static_cast<std::int64_t>(value)}; }
+
+// What is not known matches only an empty pattern, and sorts before all else.
+template <class Number>
+FieldValue of(const std::optional<Number>& value) {
+  if (!value) return {"", std::numeric_limits<std::int64_t>::min()};
+  return {fmt::format("{}", *value), static_cast<std::int64_t>(*value)};
+}
 
 Result<std::string> known_field(std::string_view name) {
   std::string field(name);
@@ -45,7 +53,7 @@ std::optional<FieldValue> field_of(const Goroutine& g, std::string_view name) {
   if (name == "label") return FieldValue{g.label, {}};
   if (name == "size") return of(g.stack.size);
   if (name == "used") return of(g.stack.used);
-  if (name == "headroom") return FieldValue{fmt::format("{}", g.stack.headroom), g.stack.headroom};
+  if (name == "headroom") return of(g.stack.headroom);
   if (name == "high_water") return of(g.stack.high_water);
   if (name == "grows") return of(g.grows);
   if (name == "links") return of(g.links);

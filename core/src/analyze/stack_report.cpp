@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include "stacktide/abi.h"
+
 namespace stacktide {
 namespace {
 
@@ -12,6 +14,8 @@ std::optional<std::uint64_t> scheduler_value(const Snapshot& snapshot, const std
   if (found == snapshot.scheduler.values.end()) return std::nullopt;
   return found->second;
 }
+
+constexpr const char* kFixed = "stacks of this runtime have a fixed size";
 
 // What growing does to this stack, by the policy; how much the new stack or segment holds where that is known.
 std::string growth(const Goroutine& goroutine, const Snapshot& snapshot) {
@@ -25,6 +29,7 @@ std::string growth(const Goroutine& goroutine, const Snapshot& snapshot) {
       segment == 0 ? std::string("links a new segment") : fmt::format("links a segment of {} bytes or more", segment);
   std::string copy = fmt::format("copies the stack to {} bytes or more", current * 2);
   if (limit != 0 && current * 2 > limit) copy = fmt::format("ends the program, for the limit is {} bytes", limit);
+  if (stacks_are_fixed(snapshot)) return kFixed;
   if (policy == "contiguous") return copy;
   if (policy == "segmented") return link;
   if (policy != "auto") return "grows the stack";
@@ -41,6 +46,8 @@ std::string next_check(const Goroutine& goroutine, const Snapshot& snapshot) {
   switch (stack.guard_state) {
     case GuardState::none:
       return "no guard: this stack is not checked";
+    case GuardState::unknown:
+      return stacks_are_fixed(snapshot) ? kFixed : "unknown: goroutine.stackguard0 is not exported";
     case GuardState::preempt:
       return "yields, for the scheduler asked it to";
     case GuardState::force_move:
@@ -53,9 +60,10 @@ std::string next_check(const Goroutine& goroutine, const Snapshot& snapshot) {
   if (stack.sp == 0) return "passes while sp stays above the guard; sp is not known now";
   const auto small = constant_of(snapshot, "stack_small", 0);
   const auto what = growth(goroutine, snapshot);
-  if (stack.headroom <= 0) return fmt::format("would fail at this sp, which is not above the guard: {}", what);
-  auto text = fmt::format("passes for frames up to {} bytes", stack.headroom);
-  if (small > stack.headroom) text = fmt::format("passes for frames below {} bytes, which may reach under the guard", small);
+  const auto headroom = stack.headroom.value_or(0);
+  if (headroom <= 0) return fmt::format("would fail at this sp, which is not above the guard: {}", what);
+  auto text = fmt::format("passes for frames up to {} bytes", headroom);
+  if (small > headroom) text = fmt::format("passes for frames below {} bytes, which may reach under the guard", small);
   return fmt::format("{}; a larger one {}", text, what);
 }
 
@@ -65,7 +73,14 @@ void shrink(const Goroutine& goroutine, const Snapshot& snapshot, StackReport& r
   const auto minimum =
       scheduler_value(snapshot, "min_stack").value_or(static_cast<std::uint64_t>(constant_of(snapshot, "stack_min", 0)));
   const auto no = [&](std::string why) { report.shrink = "no: " + std::move(why); };
-  if (scheduler_value(snapshot, "shrink") == 0) return no("shrinking is off");
+  if (stacks_are_fixed(snapshot)) return no(kFixed);
+  const auto shrinking = scheduler_value(snapshot, "shrink");
+  if (!shrinking) {
+    report.will_shrink.reset();
+    report.shrink = "unknown: scheduler.shrink is not exported";
+    return;
+  }
+  if (*shrinking == 0) return no("shrinking is off");
   if (snapshot.scheduler.policy == "segmented") return no("the policy is to link segments, and those are not halved");
   if (goroutine.status != "waiting") return no("only parked goroutines are shrunk");
   if (stack.pinned_pc != 0) return no("it is pinned" + (stack.pinned_by.empty() ? "" : " by " + stack.pinned_by));
@@ -77,6 +92,8 @@ void shrink(const Goroutine& goroutine, const Snapshot& snapshot, StackReport& r
 }
 
 }  // namespace
+
+bool stacks_are_fixed(const Snapshot& snapshot) { return constant_of(snapshot, STACKTIDE_CONSTANT_FIXED, 0) != 0; }
 
 std::int64_t constant_of(const Snapshot& snapshot, const std::string& name, std::int64_t otherwise) {
   const auto found = snapshot.runtime.constants.find(name);

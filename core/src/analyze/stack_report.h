@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "stacktide/core/snapshot.h"
@@ -10,12 +11,14 @@ namespace stacktide {
 
 struct StackReport {
   std::string next_check;
-  bool will_shrink = false;
+  std::optional<bool> will_shrink = false;  // nothing: the runtime does not say
   std::string shrink;  // "yes, to 2048 bytes: 312 of 4096 are used", "no: ..."
 };
 
 StackReport report_stack(const Goroutine& goroutine, const Snapshot& snapshot);
 
+// Says the runtime that its stacks never grow, shrink or move?
+bool stacks_are_fixed(const Snapshot& snapshot);
 // A constant of the runtime's, or `otherwise`.
 std::int64_t constant_of(const Snapshot& snapshot, const std::string& name, std::int64_t otherwise);
 

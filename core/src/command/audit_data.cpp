@@ -16,18 +16,22 @@ constexpr std::uint64_t kPiece = 1U << 20;
 constexpr std::uint64_t kPage = 4096;
 
 // The runtime's own data tells of stacks by its nature.
-bool is_runtime_data(const SymbolAt& symbol) {
+bool is_runtime_data(const SymbolAt& symbol, const std::vector<std::string>& runtime_symbols) {
   Frame frame;
   frame.module = symbol.module;
   frame.symbol = symbol.symbol;
-  return is_runtime_frame(frame) || symbol.name.find("stacktide::") != std::string::npos;
+  if (is_runtime_frame(frame, runtime_symbols)) return true;
+  // "guard variable for NAMESPACE::name" and the like.
+  return std::ranges::any_of(runtime_symbols, [&](const std::string& prefix) {
+    return prefix.ends_with("::") && symbol.name.find(prefix) != std::string::npos;
+  });
 }
 
 void look_at(Session& session, PlaceFinder& finder, Address address, std::uint64_t value, Audit& audit) {
   auto place = finder.stack_at(value);
   if (!place) return;
   const auto symbol = SessionAccess::symbolizer(session).symbol_at(address);
-  if (symbol && !symbol->symbol.empty() && is_runtime_data(*symbol)) return;
+  if (symbol && !symbol->symbol.empty() && is_runtime_data(*symbol, SessionAccess::runtime_symbols(session))) return;
   const bool live = place->kind == PlaceKind::stack;
   const bool named = symbol && !symbol->symbol.empty();
   // What has no name may be the runtime's own, which knows every stack.
@@ -45,7 +49,7 @@ void look_at(Session& session, PlaceFinder& finder, Address address, std::uint64
     entry.variable = fmt::format("{:#x}", address);
   }
   entry.text = fmt::format("{} is {:#x}: {}", entry.variable, value, place_in_short(*place, 0));
-  if (live) entry.text += finder.stays(*place) ? ", which is pinned" : "; when that stack moves it will be stale";
+  if (live) entry.text += finder.stays(*place) ? finder.why_it_stays() : "; when that stack moves it will be stale";
   if (!named) entry.text += " (no symbol: perhaps the runtime's own)";
   entry.address = address;
   entry.value = value;

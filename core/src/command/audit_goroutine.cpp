@@ -66,7 +66,8 @@ class GoroutineAudit {
     ++audit_.frames;
     if (!frame.mapped()) {
       // The runtime's own frames and the place where it was interrupted have none, as a rule.
-      if (!frame.at.runtime && !frame.at.exact_pc)
+      // A runtime without maps says by other means what it moves, if it moves anything.
+      if (snapshot_.stack_maps && !frame.at.runtime && !frame.at.exact_pc)
         add(frame, "no_record", "its frame has no record: all of its words are scanned when the stack moves", true);
       return;
     }
@@ -120,7 +121,7 @@ class GoroutineAudit {
     const bool stays = another && finder_.stays(*place);
     auto text = fmt::format("{} is {:#x}: {}", what, value, place_in_short(*place, goroutine_.id));
     if (stays) {
-      text += ", which is pinned";
+      text += finder_.why_it_stays();
     } else if (!name.empty()) {
       text += fmt::format(" (or `{}` was not set yet)", name);
     }

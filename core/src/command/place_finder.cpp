@@ -6,6 +6,7 @@
 
 #include "analyze/audit.h"
 #include "analyze/segments.h"
+#include "analyze/stack_report.h"
 #include "command/table.h"
 #include "walk/arena.h"
 
@@ -98,7 +99,12 @@ void PlaceFinder::complete(Place& place) {
   }
 }
 
+const char* PlaceFinder::why_it_stays() const {
+  return stacks_are_fixed(snapshot_) ? ", and stacks never move here" : ", which is pinned";
+}
+
 bool PlaceFinder::stays(const Place& stack) {
+  if (stacks_are_fixed(snapshot_)) return true;
   const auto& policy = snapshot_.scheduler.policy;
   if (policy == "segmented") return true;
   const auto* owner = snapshot_.find(stack.goroutine);

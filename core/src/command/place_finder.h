@@ -37,6 +37,8 @@ class PlaceFinder {
 
   // Does what lies there stay there? So it does on a segment that the policy, or a frame by its record, keeps from moving.
   bool stays(const Place& stack);
+  // To say of what stays: ", which is pinned".
+  const char* why_it_stays() const;
 
   const StackIndex& stacks() const { return stacks_; }
   const StackMaps* maps() const { return maps_; }

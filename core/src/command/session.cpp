@@ -19,6 +19,7 @@
 #include "analyze/segments.h"
 #include "base/printable.h"
 #include "command/session_access.h"
+#include "command/table.h"
 #include "producers/find.h"
 #include "stacktide/abi.h"
 #include "stacktide/core/command.h"
@@ -33,9 +34,9 @@ constexpr std::size_t kMaxFrames = 10'000;
 // Enough to leave the runtime's park and channel functions for the user's.
 constexpr std::size_t kShallowFrames = 12;
 
-void make_printable(std::vector<Frame>& frames) {
+void make_printable(std::vector<Frame>& frames, std::span<const std::string> runtime_symbols) {
   for (auto& frame : frames) {
-    frame.runtime = is_runtime_frame(frame);
+    frame.runtime = is_runtime_frame(frame, runtime_symbols);
     for (auto* text : {&frame.function, &frame.symbol, &frame.args, &frame.file, &frame.module}) *text = printable(*text);
   }
 }
@@ -53,6 +54,7 @@ struct Session::State {
   Layout layout;
   std::optional<Result<Snapshot>> snapshot_;
   std::optional<Result<LoadedMaps>> maps_;
+  std::optional<std::vector<std::string>> runtime_symbols_;
   bool keep_data = false;
   std::map<std::pair<Address, bool>, std::vector<Frame>> levels;
 
@@ -72,6 +74,19 @@ struct Session::State {
       if (*found_) layout = make_layout((*found_)->descriptor);
     }
     return *found_;
+  }
+
+  // How the names of the runtime's own functions and data begin; of a target without a runtime, none.
+  const std::vector<std::string>& runtime_symbols() {
+    if (runtime_symbols_) return *runtime_symbols_;
+    auto& symbols = runtime_symbols_.emplace();
+    if (!found()) return symbols;
+    if (const auto* texts = enum_texts((*found_)->descriptor, "runtime", "symbol")) {
+      for (const auto& [value, prefix] : *texts) {
+        if (!prefix.empty()) symbols.push_back(prefix);
+      }
+    }
+    return symbols;
   }
 
   Result<Snapshot>& snapshot() {
@@ -125,7 +140,7 @@ struct Session::State {
     auto name = symbolizer().called_name(goroutine.wait_object, goroutine.entry_pc);
     if (name.empty()) return fmt::format("{:#x}", goroutine.wait_object);
     // The runtime's own wrapper of a function given to on_system_stack().
-    return is_runtime_frame(symbolize(goroutine.wait_object, true).back()) ? "on_system_stack" : name;
+    return symbolize(goroutine.wait_object, true).back().runtime ? "on_system_stack" : name;
   }
 
   // What unwinding reads: the used part of every goroutine's stack, and of the threads' own.
@@ -154,7 +169,7 @@ struct Session::State {
     const auto found = levels.find(key);
     if (found != levels.end()) return found->second;
     auto frames = symbolizer().symbolize(pc, exact);
-    make_printable(frames);
+    make_printable(frames, runtime_symbols());
     return levels.emplace(key, std::move(frames)).first->second;
   }
 
@@ -199,7 +214,10 @@ struct Session::State {
     return named;
   }
 
-  static void place(Goroutine& goroutine, const Frame* frame) {
+  // One that has not begun yet, or whose entry has left its frame to a function of the runtime's, is in its entry.
+  void place(Goroutine& goroutine, const Frame* frame, const Unwinding& walk) {
+    if (frame == nullptr && walk.complete && goroutine.entry_pc != 0)
+      frame = innermost_user_frame(symbolize(goroutine.entry_pc, true));
     if (frame == nullptr) return;
     goroutine.function = frame->function;
     goroutine.file = frame->file;
@@ -248,7 +266,7 @@ Backtrace Session::backtrace(const Goroutine& goroutine) {
     const auto& frame = frames[i];
     // What optimised code has lost of its arguments, a caller may still know.
     auto levels = state_->symbolizer().symbolize(frame, frames.subspan(i + 1));
-    make_printable(levels);
+    make_printable(levels, state_->runtime_symbols());
     for (auto& level : levels) {
       level.sp = frame.sp;
       level.cfa = frame.cfa;
@@ -268,7 +286,7 @@ void Session::locate(Goroutine& goroutine) {
   Unwinding walk;
   if (goroutine.registers.get(Register::rip)) walk = state_->unwinder().unwind(goroutine.registers, kMaxFrames);
   state_->find_stack_pointer(goroutine, walk);
-  State::place(goroutine, state_->inner_user_frame(walk));
+  state_->place(goroutine, state_->inner_user_frame(walk), walk);
   if (const auto* outermost = walk.complete ? state_->outer_user_frame(walk) : nullptr) {
     goroutine.entry = outermost->function;
   } else if (goroutine.entry_pc != 0) {
@@ -347,7 +365,7 @@ void SessionAccess::locate_shallow(Session& session, Goroutine& goroutine) {
   if ((user == nullptr || is_system_frame(*user)) && walk.frames.size() >= limit) {
     user = state.inner_user_frame(state.unwinder().unwind(goroutine.registers, kMaxFrames));
   }
-  Session::State::place(goroutine, user);
+  state.place(goroutine, user, walk);
 }
 
 Unwinding SessionAccess::unwind(Session& session, const Goroutine& goroutine) {
@@ -380,6 +398,7 @@ void SessionAccess::keep_data(Session& session) { session.state_->keep_data = tr
 Result<const LoadedMaps*> SessionAccess::stack_maps(Session& session) {
   auto& state = *session.state_;
   const auto* snapshot = STACKTIDE_TRY(session.snapshot());
+  if (!state.layout.stack_maps_on) return std::unexpected(feature_off(*snapshot, "stackmap"));
   if (!state.maps_) {
     const auto info = snapshot->stack_maps.value_or(StackMapsInfo{});
     state.maps_ = load_stack_maps(info, state.target->memory(), state.target->modules(), state.images);
@@ -388,6 +407,7 @@ Result<const LoadedMaps*> SessionAccess::stack_maps(Session& session) {
   return &**state.maps_;
 }
 
+const std::vector<std::string>& SessionAccess::runtime_symbols(Session& session) { return session.state_->runtime_symbols(); }
 const Layout& SessionAccess::layout(Session& session) { return session.state_->layout; }
 
 }  // namespace stacktide

@@ -20,6 +20,7 @@ struct SessionAccess {
   // Valid once snapshot() succeeded.
   static const Layout& layout(Session& session);
   static const Descriptor& descriptor(Session& session);
+  static const std::vector<std::string>& runtime_symbols(Session& session);
   static Symbolizer& symbolizer(Session& session);
   // The descriptor alone, without the walk that snapshot() costs.
   static Result<const Descriptor*> find_descriptor(Session& session);

@@ -206,7 +206,10 @@ Result<Goroutine*> wanted_goroutine(const CommandContext& context, std::string_v
 
 Error feature_off(const Snapshot& snapshot, std::string_view feature) {
   for (const auto& line : snapshot.runtime.disabled) {
-    if (line.find(feature) != std::string::npos && line.ends_with(" off")) return {ErrorCode::unsupported_contract, 0, line};
+    if (line.find(feature) == std::string::npos || !line.ends_with(" off")) continue;
+    // Only of another version may another stacktide know more.
+    const bool missing = line.find(" is not exported: ") != std::string::npos;
+    return {missing ? ErrorCode::not_supported : ErrorCode::unsupported_contract, 0, line};
   }
   return {ErrorCode::unsupported_contract, 0, fmt::format("{} is off", feature)};
 }

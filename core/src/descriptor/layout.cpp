@@ -26,12 +26,15 @@ class Resolver {
   }
 
   void resolve(const char* type, const char* name, std::uint32_t kind, FieldRef& out) {
+    if (!resolve_optional(type, name, kind, out)) missing_[type].push_back(name);
+  }
+
+  // False, and nothing to say, when it is not there.
+  bool resolve_optional(const char* type, const char* name, std::uint32_t kind, FieldRef& out) const {
     const auto found = fields_.find(std::pair<std::string, std::string>(type, name));
-    if (found == fields_.end() || !compatible(kind, found->second->kind)) {
-      missing_[type].push_back(name);
-      return;
-    }
+    if (found == fields_.end() || !compatible(kind, found->second->kind)) return false;
     out = {found->second->offset, found->second->width, found->second->kind};
+    return true;
   }
 
   std::uint32_t size_of(std::string_view type) const {
@@ -46,7 +49,7 @@ class Resolver {
     std::vector<std::string> lines;
     for (const auto& [type, names] : missing_) {
       if (size_of(type) != 0)
-        lines.push_back(fmt::format("{}.{} not exported: shown as 0 or empty", type, fmt::join(names, ", ")));
+        lines.push_back(fmt::format("{}.{} not exported: unknown", type, fmt::join(names, ", ")));
     }
     return lines;
   }
@@ -116,6 +119,10 @@ Layout make_layout(const Descriptor& descriptor) {
 #define STACKTIDE_RESOLVE(type, name, kind) resolver.resolve(#type, #name, STACKTIDE_KIND_##kind, layout.type.name);
   STACKTIDE_FIELDS(STACKTIDE_RESOLVE)
 #undef STACKTIDE_RESOLVE
+#define STACKTIDE_RESOLVE(type, name, kind) \
+  resolver.resolve_optional(#type, #name, STACKTIDE_KIND_##kind, layout.saved.name);
+  STACKTIDE_FIELDS_OPTIONAL(STACKTIDE_RESOLVE)
+#undef STACKTIDE_RESOLVE
 #define STACKTIDE_SIZE(type) layout.type.record_size = resolver.size_of(#type);
   STACKTIDE_TYPES(STACKTIDE_SIZE)
 #undef STACKTIDE_SIZE
@@ -138,7 +145,7 @@ Layout make_layout(const Descriptor& descriptor) {
                             STACKTIDE_NEED(segment, previous)},
                            {});
   layout.scheduler_on =
-      decide("scheduler", "sched and the registers of running goroutines are",
+      decide("scheduler", "sched is",
              {STACKTIDE_NEED(m, id), STACKTIDE_NEED(p, id)}, {{"ms", "m"}, {"ps", "p"}, {"scheduler", "scheduler"}});
   layout.events =
       decide("events", "history is",

@@ -1,7 +1,7 @@
 // Where each known field lies in this target: names resolved once, so that reading a million records costs no look-up.
 //
 // Concept. The structures below are generated from abi.h's vocabulary. A field that the runtime does not export has width 0
-// and reads as 0. Which features that costs, and which contracts are of an unknown version, is decided here, once, and said
+// and reads as 0; the walker asks which, and makes it unknown. Which features that costs, and which contracts are of an unknown version, is decided here, once, and said
 // in `disabled`.
 #pragma once
 
@@ -41,6 +41,13 @@ struct Layout {
 #define STACKTIDE_LAYOUT_TYPE(type) type##_fields type;
   STACKTIDE_TYPES(STACKTIDE_LAYOUT_TYPE)
 #undef STACKTIDE_LAYOUT_TYPE
+
+  // Registers of the saved context that lie in a goroutine's record; none in our own runtime's.
+  struct {
+#define STACKTIDE_LAYOUT_OPTIONAL(type, name, kind) FieldRef name;
+    STACKTIDE_FIELDS_OPTIONAL(STACKTIDE_LAYOUT_OPTIONAL)
+#undef STACKTIDE_LAYOUT_OPTIONAL
+  } saved;
 
   // Features, each off when its contract is of an unknown version or a field that it cannot do without is missing.
   bool goroutines = false;

@@ -16,6 +16,8 @@ const char* guard_state_name(GuardState state) {
       return "none";
     case GuardState::corrupt:
       return "corrupt";
+    case GuardState::unknown:
+      return "unknown";
   }
   return "corrupt";
 }

@@ -69,8 +69,8 @@ std::string list_text(const ListModel& model, const Style& style) {
     cells.push_back(file_line(g.file, g.line));
     cells.push_back(fmt::format("{}", stack.size));
     cells.push_back(or_unknown(stack.sp != 0, fmt::format("{}", stack.used)));
-    cells.push_back(or_unknown(stack.sp != 0, fmt::format("{}", stack.headroom)));
-    cells.push_back(fmt::format("{}", g.grows));
+    cells.push_back(stack.sp != 0 && stack.headroom ? fmt::format("{}", *stack.headroom) : "?");
+    cells.push_back(g.grows ? fmt::format("{}", *g.grows) : "?");
     if (labels) cells.push_back(g.label);
     table.row(std::move(cells));
     if (current && model.current != 0) table.highlight_last();

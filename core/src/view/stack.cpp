@@ -70,14 +70,15 @@ class Picture {
 
   // The lowest address ever in use; only of a stack in one piece, for high_water counts all segments.
   Address high_water() const {
-    if (stack_.segments.size() != 1 || stack_.high_water == 0 || stack_.high_water > stack_.hi - stack_.lo) return 0;
-    return stack_.hi - stack_.high_water;
+    const auto most = stack_.high_water.value_or(0);
+    if (stack_.segments.size() != 1 || most == 0 || most > stack_.hi - stack_.lo) return 0;
+    return stack_.hi - most;
   }
 
   std::vector<Mark> marks() const {
     std::vector<Mark> marks;
     if (stack_.sp != 0) marks.push_back({stack_.sp, fmt::format("sp, {} used", stack_.hi - stack_.sp)});
-    if (high_water() != 0) marks.push_back({high_water(), fmt::format("high-water, {} used at most", stack_.high_water)});
+    if (high_water() != 0) marks.push_back({high_water(), fmt::format("high-water, {} used at most", *stack_.high_water)});
     const auto small = constant_of(model_.snapshot, "stack_small", 0);
     if (stack_.guard > stack_.lo && stack_.guard < stack_.hi) {
       marks.push_back({stack_.guard, fmt::format("guard, lo + {}", stack_.guard - stack_.lo)});
@@ -95,6 +96,7 @@ class Picture {
 
 std::string guard_line(const StackModel& model) {
   const auto& stack = model.goroutine.stack;
+  if (stack.guard_state == GuardState::unknown) return "unknown";
   auto text = fmt::format("{}, stackguard0 {}", guard_state_name(stack.guard_state), hex(stack.guard_slot));
   if (stack.guard_slot != stack.guard) text += fmt::format(", true guard {}", hex(stack.guard));
   return text;
@@ -150,6 +152,16 @@ std::string frames_text(const StackModel& model, const Style& style) {
   return out;
 }
 
+// What the runtime does not export is '?'.
+template <class Number>
+std::string or_unknown(const std::optional<Number>& value) {
+  return value ? fmt::format("{}", *value) : "?";
+}
+
+std::string counter(const std::optional<std::uint64_t>& value, const char* what) {
+  return value ? plural(*value, what) : fmt::format("? {}s", what);
+}
+
 std::string pinned_text(const Stack& stack) {
   auto text = stack.pinned_by.empty() ? hex(stack.pinned_pc) : stack.pinned_by;
   if (!stack.pinned_type.empty()) text += ": " + stack.pinned_type;
@@ -174,15 +186,16 @@ std::string stack_text(const StackModel& model, const Style& style) {
   if (stack.sp == 0) {
     size += ", sp unknown";
   } else {
-    size += fmt::format(", {} used, {} to the guard, {} used at most", stack.used, stack.headroom, stack.high_water);
+    size += fmt::format(", {} used, {} to the guard, {} used at most", stack.used, or_unknown(stack.headroom),
+                        or_unknown(stack.high_water));
   }
   facts.row({"  size", size});
   facts.row({"  guard", guard_line(model)});
   facts.row({"  next check", model.report.next_check});
   facts.row({"  will shrink", model.report.shrink});
   facts.row({"  counters",
-             fmt::format("{}, {}, {}, {}, {} copied", plural(g.grows, "grow"), plural(g.shrinks, "shrink"),
-                         plural(g.links, "link"), plural(g.hot_splits, "hot split"), plural(g.bytes_copied, "byte"))});
+             fmt::format("{}, {}, {}, {}, {} copied", counter(g.grows, "grow"), counter(g.shrinks, "shrink"),
+                         counter(g.links, "link"), counter(g.hot_splits, "hot split"), counter(g.bytes_copied, "byte"))});
   if (stack.moving_to != 0)
     facts.row({"  moving", fmt::format("from {} to {}", hex(stack.moving_from), hex(stack.moving_to))});
   if (stack.pinned_pc != 0) facts.row({"  pinned by", pinned_text(stack)});

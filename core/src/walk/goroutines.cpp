@@ -96,11 +96,11 @@ class GoroutineWalk {
     g.parent = record.number(fields_.parent);
     g.creation_pc = record.number(fields_.creation_pc);
     g.entry_pc = record.number(fields_.entry_pc);
-    g.grows = record.number(fields_.grows);
-    g.links = record.number(fields_.links);
-    g.shrinks = record.number(fields_.shrinks);
-    g.hot_splits = record.number(fields_.hot_splits);
-    g.bytes_copied = record.number(fields_.bytes_copied);
+    g.grows = known(record, fields_.grows);
+    g.links = known(record, fields_.links);
+    g.shrinks = known(record, fields_.shrinks);
+    g.hot_splits = known(record, fields_.hot_splits);
+    g.bytes_copied = known(record, fields_.bytes_copied);
     const bool on_thread = g.status == "running" || g.status == "syscall";
     machine(g, record, on_thread);
     if (!on_thread && context_.layout.saved_context) saved_registers(g, record);
@@ -112,6 +112,10 @@ class GoroutineWalk {
     ++counts.total;
     ++counts.read;
     context_.snapshot.goroutines.push_back(std::move(g));
+  }
+
+  static std::optional<std::uint64_t> known(const Record& record, const FieldRef& field) {
+    return field ? std::optional(record.number(field)) : std::nullopt;
   }
 
   static void damaged(Goroutine& g, std::string what, Address address = 0) {
@@ -129,14 +133,31 @@ class GoroutineWalk {
     if (since > 0 && context_.snapshot.now) g.wait_ns = std::max<std::int64_t>(0, *context_.snapshot.now - since);
   }
 
+  // A runtime without Ms: the thread whose stack pointer lies on the goroutine's stack.
+  void thread_by_stack(Goroutine& g, const Record& record) const {
+    const auto lo = record.number(fields_.stack_lo), hi = record.number(fields_.stack_hi);
+    for (const auto& [tid, registers] : context_.threads) {
+      const auto sp = registers.get(Register::rsp);
+      if (!sp || *sp < lo || *sp > hi) continue;
+      g.tid = tid;
+      g.registers = registers;
+      g.registers_live = true;
+      return;
+    }
+  }
+
   // The M, and, for a goroutine that is on a thread, the thread's registers.
   void machine(Goroutine& g, const Record& record, bool on_thread) {
+    if (!context_.layout.scheduler_on) {
+      if (on_thread) thread_by_stack(g, record);
+      return;
+    }
     const auto address = record.number(fields_.m);
     const auto* index = &context_.machine_at;
     auto found = index->find(address);
     if (address == 0 || found == index->end()) {
       if (!on_thread) return;
-      if (address != 0 && context_.layout.scheduler_on) damaged(g, fmt::format("its M at {:#x} is none of the Ms", address));
+      if (address != 0) damaged(g, fmt::format("its M at {:#x} is none of the Ms", address));
       found = context_.machine_of.find(g.address);
       if (found == context_.machine_of.end()) return;
     }
@@ -160,7 +181,12 @@ class GoroutineWalk {
     if (pc == 0 || sp == 0) return;
     g.registers.set(Register::rip, pc);
     g.registers.set(Register::rsp, sp);
-    if (fields_.bp) g.registers.set(Register::rbp, record.number(fields_.bp));
+    const auto& saved = context_.layout.saved;
+    for (const auto& [reg, field] : {std::pair(Register::rbp, &fields_.bp), std::pair(Register::rbx, &saved.rbx),
+                                     std::pair(Register::r12, &saved.r12), std::pair(Register::r13, &saved.r13),
+                                     std::pair(Register::r14, &saved.r14), std::pair(Register::r15, &saved.r15)}) {
+      if (*field) g.registers.set(reg, record.number(*field));
+    }
   }
 
   void stack(Goroutine& g, const Record& record, bool on_thread) {
@@ -170,7 +196,9 @@ class GoroutineWalk {
     s.guard = record.number(fields_.stackguard);
     s.guard_slot = record.number(fields_.stackguard0);
     s.guard_state = guard_state(s);
-    s.high_water = record.number(fields_.high_water);
+    // The slot tells the guard unless it holds a request.
+    if (!fields_.stackguard && s.guard_state == GuardState::armed) s.guard = s.guard_slot;
+    s.high_water = known(record, fields_.high_water);
     s.pinned_pc = record.number(fields_.pinned_pc);
     s.moving_from = record.number(fields_.moving_from);
     s.moving_to = record.number(fields_.moving_to);
@@ -211,11 +239,12 @@ class GoroutineWalk {
   }
 
   GuardState guard_state(const Stack& s) const {
-    if (!fields_.stackguard0 || s.guard_slot == 0) return GuardState::none;
+    if (!fields_.stackguard0) return GuardState::unknown;
+    if (s.guard_slot == 0) return GuardState::none;
     if (s.guard_slot == s.guard) return GuardState::armed;
     if (s.guard_slot == static_cast<std::uint64_t>(preempt_)) return GuardState::preempt;
     if (s.guard_slot == static_cast<std::uint64_t>(force_move_)) return GuardState::force_move;
-    return GuardState::corrupt;
+    return fields_.stackguard ? GuardState::corrupt : GuardState::armed;
   }
 
   void older_segments(Goroutine& g, Address address) {
@@ -266,8 +295,9 @@ void measure(Stack& stack) {
     stack.size += segment.size();
     stack.used += segment.used();
   }
-  stack.headroom = stack.sp != 0 && stack.guard != 0 ? static_cast<std::int64_t>(stack.sp - stack.guard) : 0;
-  stack.high_water = std::max(stack.high_water, stack.used);
+  stack.headroom.reset();
+  if (stack.sp != 0 && stack.guard != 0) stack.headroom = static_cast<std::int64_t>(stack.sp - stack.guard);
+  if (stack.high_water) stack.high_water = std::max(*stack.high_water, stack.used);
 }
 
 void walk_goroutines(WalkContext& context) {

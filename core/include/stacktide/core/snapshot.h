@@ -4,7 +4,7 @@
 // and outlives the stop. Field names are those of runtime/abi/stacktide/abi.h, of JSON and of Python.
 //
 // Invariants. A thing that could not be read stays in its list, with its damage. Every list says how many entries there
-// were, were read, and were skipped. Sizes are bytes, times nanoseconds of the target's CLOCK_MONOTONIC.
+// were, were read, and were skipped. What the runtime does not export is nothing, not 0. Sizes are bytes, times nanoseconds of the target's CLOCK_MONOTONIC.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct Counts {
   std::uint64_t skipped = 0;
 };
 
-// What the stackguard0 slot says. corrupt: neither the guard nor a sentinel.
-enum class GuardState : std::uint8_t { armed, preempt, force_move, none, corrupt };
+// What the stackguard0 slot says. corrupt: neither the guard nor a sentinel. unknown: the runtime does not export it.
+enum class GuardState : std::uint8_t { armed, preempt, force_move, none, corrupt, unknown };
 // As in JSON: "force_move". Static.
 const char* guard_state_name(GuardState state);
 
@@ -45,14 +45,14 @@ struct Segment {
 struct Stack {
   Address lo = 0;  // of the current segment
   Address hi = 0;
-  Address guard = 0;       // the true guard: lo + StackGuard
+  Address guard = 0;       // the true guard: lo + StackGuard; 0: unknown
   Address guard_slot = 0;  // what stackguard0 holds
   GuardState guard_state = GuardState::none;
   Address sp = 0;             // 0: unknown
   std::uint64_t size = 0;     // over all segments
   std::uint64_t used = 0;     // over all segments
-  std::int64_t headroom = 0;  // sp - guard in the current segment; negative: below the guard
-  std::uint64_t high_water = 0;
+  std::optional<std::int64_t> headroom;  // sp - guard in the current segment; negative: below the guard
+  std::optional<std::uint64_t> high_water = 0;
   std::vector<Segment> segments;
   Address pinned_pc = 0;
   std::string pinned_by;        // function of pinned_pc; "" when none
@@ -109,11 +109,11 @@ struct Goroutine {
   Registers registers;          // where to start unwinding: saved context, or the thread's registers
   bool registers_live = false;  // they are a thread's
   Stack stack;
-  std::uint64_t grows = 0;
-  std::uint64_t links = 0;
-  std::uint64_t shrinks = 0;
-  std::uint64_t hot_splits = 0;
-  std::uint64_t bytes_copied = 0;
+  std::optional<std::uint64_t> grows = 0;
+  std::optional<std::uint64_t> links = 0;
+  std::optional<std::uint64_t> shrinks = 0;
+  std::optional<std::uint64_t> hot_splits = 0;
+  std::optional<std::uint64_t> bytes_copied = 0;
   std::vector<Error> damage;
 
   // Filled by locate(): the innermost frame that is the user's, the outermost one, and who created it.
