@@ -46,7 +46,7 @@ std::string why_none(Session& session, const PrologueModel& model) {
   if (symbol.starts_with("__wrap_") || symbol.starts_with("__x86_indirect_thunk_"))
     return "a thunk made at link time: it goes on to the function on the thread's system stack";
   const auto levels = session.symbolize(model.function.start, true);
-  if (model.runtime && is_runtime_frame(levels.back()))
+  if (model.runtime && levels.back().runtime)
     return "the runtime's own code, which runs on the thread's system stack or changes stacks by itself";
   if (!model.use.moves && !model.use.calls && !model.use.leaves && model.use.below == 0)
     return "a leaf that uses no stack: nothing to check";
