@@ -126,30 +126,53 @@ TEST_CASE("a frame is drawn word by word, with kinds, variables, values and what
   other.goroutine = 9;
   other.frame->variable = "n";
   model.pictured[0].words[2].place = other;
+  model.pictured[1].words[1].place = own;
   const auto& q = frames[0].site->variables[2];
+  model.pictured[0].pinned_by = {{{"m", "std::map<int, int>"}}, true};
   model.pictured[0].registers.push_back({12, WordKind::pointer, &q, 0x9000, {}});
   CHECK(stackmap_text(model, {}) ==
         "goroutine 7 [chan receive]:\n"
-        "#0 inner at park.cpp:20: CFA 0x7f0000007640 = rsp+64, 64 bytes, pinned\n"
-        "  CFA-8   return address                                          0x400020\n"
-        "  CFA-16  saved rbx: scalar in #1 outer (n)                       0x5\n"
-        "  CFA-24  pointer                            p          long *    0x6000          ! -> goroutine 9: n in #0 inner\n"
-        "  CFA-32  scalar                             values+16  long [3]  0x7f0000007608  looks like #0 inner CFA-56\n"
-        "  CFA-40  scalar                             values+8   long [3]  0x2\n"
-        "  CFA-48  scalar                             values     long [3]  0x3\n"
-        "  CFA-56  unknown                                                 0x0\n"
-        "  CFA-64  unknown                                                 0x0\n"
-        "  r12     pointer                            q          char *    0x9000\n"
+        "#0 inner at park.cpp:20: CFA 0x7f0000007640 = rsp+64, 64 bytes, pinned by std::map<int, int> m\n"
+        "  CFA-8   return address  0x400020\n"
+        "  CFA-16  saved rbx       0x5                        scalar in #1 outer (n)\n"
+        "  CFA-24  pointer         0x6000          p          long *  ! -> goroutine 9: n in #0 inner\n"
+        "  CFA-32  scalar          0x7f0000007608  values+16  long [3]  looks like #0 inner CFA-56\n"
+        "  CFA-40  scalar          0x2             values+8   long [3]\n"
+        "  CFA-48  scalar          0x3             values     long [3]\n"
+        "  CFA-56  unknown         0x0\n"
+        "  CFA-64  unknown         0x0\n"
+        "  r12     pointer         0x9000          q          char *\n"
         "#1 outer at park.cpp:21: CFA 0x7f0000007660 = rsp+32, 32 bytes\n"
-        "  CFA-8   return address      0x400099\n"
-        "  CFA-16  unknown             0x0\n"
-        "  CFA-24  unknown             0x0\n"
-        "  CFA-32  unknown             0x0\n"
+        "  CFA-8   return address  0x400099\n"
+        "  CFA-16  unknown         0x0       -> #0 inner CFA-56\n"
+        "  CFA-24  unknown         0x0\n"
+        "  CFA-32  unknown         0x0\n"
         "#2 start at park.cpp:22: 16 bytes, no record\n");
   const auto json = to_json(model);
   CHECK(json["frames"][0]["words"][1]["caller"]["variable"] == "n");
   CHECK(json["frames"][0]["words"][2]["place"]["goroutine"] == 9);
   CHECK(json["frames"][2]["recorded"] == false);
+}
+
+TEST_CASE("what pins is named as far as the maps have names, and a frame on another segment is marked") {
+  CHECK(pinned_text({{}, false}) == "pinned");
+  CHECK(pinned_text({{}, true}) == "pinned: not MOVABLE");
+  CHECK(pinned_text({{{"", "no debug information"}}, true}) == "pinned by no debug information");
+  CHECK(pinned_text({{{"m", "std::map<int, int>"}, {"s", "std::set<int>"}}, true}) ==
+        "pinned by std::map<int, int> m and 1 more");
+  auto frames = frames_of(example());
+  frames[1].at.segment = frames[2].at.segment = 1;
+  auto snapshot = snapshot_of({parked(7)});
+  StackmapModel model{snapshot.goroutines[0], frames, {}, true, "", false};
+  for (std::size_t i = 0; i < frames.size(); ++i) model.pictured.push_back({i, {{}, true}, {}, {}});
+  CHECK(stackmap_text(model, {}) ==
+        "goroutine 7 [chan receive]:\n"
+        "#0 inner at park.cpp:20: CFA 0x7f0000007640 = rsp+64, 64 bytes, pinned: not MOVABLE\n"
+        "  and 8 words below\n"
+        "--- segment 1\n"
+        "#1 outer at park.cpp:21: CFA 0x7f0000007660 = rsp+32, 32 bytes\n"
+        "  and 4 words below\n"
+        "#2 start at park.cpp:22: 16 bytes, no record\n");
 }
 
 TEST_CASE("runs of equal words share a row, unless all are wanted") {
@@ -170,11 +193,11 @@ TEST_CASE("runs of equal words share a row, unless all are wanted") {
   CHECK(stackmap_text(model, {}) ==
         "goroutine 7 [chan receive]:\n"
         "#0 inner at park.cpp:20: CFA 0x7f00000076a8 = rsp+168, 168 bytes\n"
-        "  CFA-8         return address                     0x1\n"
-        "  CFA-16..-168  scalar          buffer  long [20]  20 words\n"
+        "  CFA-8         return address  0x1\n"
+        "  CFA-16..-168  scalar          20 words  buffer  long [20]\n"
         "(stopped: pc 0x1 is in no module)\n");
   model.every_word = true;
-  CHECK(stackmap_text(model, {}).find("CFA-16   scalar          buffer+152  long [20]  0x1\n") != std::string::npos);
+  CHECK(stackmap_text(model, {}).find("CFA-16   scalar          0x1  buffer+152  long [20]\n") != std::string::npos);
 }
 
 TEST_CASE("a word that cannot be read is said to be so, and the others are shown") {
@@ -196,7 +219,7 @@ TEST_CASE("the map of a function has its sites, words in runs, registers, and wh
   function.function.start = 0x400000;
   function.sites = {**maps->site(0x400010), **maps->site(0x400020)};
   function.places = {frame("inner", "/x/park.cpp", 20), frame("inner", "", 0)};
-  function.pins = maps->pins(0x400010);
+  function.pinned_by = {maps->pins(0x400010), true};
   CHECK(function_map_text(function, {}) ==
         "inner in park: 2 sites\n"
         "  pinned by std::map<int, int> m\n"

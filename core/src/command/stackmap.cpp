@@ -25,6 +25,8 @@ std::optional<Place> pointed_to(PlaceFinder& finder, const Goroutine& self, std:
   return place;
 }
 
+PinnedBy pinned_by(const StackMaps& maps, Address pc) { return {maps.pins(pc), maps.has_names()}; }
+
 PicturedFrame picture(Session& session, PlaceFinder& finder, const Goroutine& goroutine, std::span<const MapFrame> frames,
                       std::size_t index) {
   PicturedFrame pictured;
@@ -68,6 +70,7 @@ Result<CommandResult> of_goroutine(const CommandContext& context, const LoadedMa
     const auto& frame = stack.frames[i];
     if (wanted && (*wanted < frame.first_level || *wanted > frame.level)) continue;
     model.pictured.push_back(picture(session, finder, goroutine, stack.frames, i));
+    if (frame.mapped() && frame.site->pinned) model.pictured.back().pinned_by = pinned_by(maps.maps, frame.site->pc);
   }
   if (wanted && model.pictured.empty()) {
     const auto levels = stack.frames.empty() ? 0 : stack.frames.back().level + 1;
@@ -148,7 +151,7 @@ Result<void> fill(Session& session, const StackMaps& maps, FunctionMap& function
     place = session.symbolize(pc, false).back();
     function.sites.push_back(std::move(*site));
   }
-  if (!function.places.empty()) function.pins = maps.pins(function.places.front().pc);
+  if (!function.sites.empty()) function.pinned_by = pinned_by(maps, function.sites.front().pc);
   return {};
 }
 

@@ -1,6 +1,8 @@
 // stackmap of a function: each of its sites with what its words and registers are, without values.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "analyze/frames.h"
 #include "view/stackmap.h"
 
@@ -75,8 +77,10 @@ std::string function_map_text(const FunctionMap& function, const Style& style) {
   const auto name = function.function.name.empty() ? hex(function.function.start) : short_name(function.function.name);
   auto out = fmt::format("{} in {}: {}\n", bold(name, style), base_name(function.function.module),
                          plural(function.sites.size(), "site"));
-  for (const auto& pin : function.pins)
-    out += fmt::format("  pinned by {}\n", pin.name.empty() ? pin.type : pin.type + " " + pin.name);
+  const auto& by = function.pinned_by;
+  for (const auto& pin : by.pins) out += fmt::format("  {}\n", pinned_text({{pin}, by.named}));
+  if (by.pins.empty() && by.named && std::ranges::any_of(function.sites, &MapSite::pinned))
+    out += fmt::format("  {}\n", pinned_text(by));
   for (std::size_t i = 0; i < function.sites.size(); ++i) {
     const auto& site = function.sites[i];
     out += site_head(function, i) + "\n";
@@ -97,8 +101,6 @@ std::string function_map_text(const FunctionMap& function, const Style& style) {
 }
 
 Json to_json(const FunctionMap& function) {
-  auto pins = Json::array();
-  for (const auto& pin : function.pins) pins.push_back({{"variable", pin.name}, {"type", pin.type}});
   auto sites = Json::array();
   for (std::size_t i = 0; i < function.sites.size(); ++i) {
     const auto& site = function.sites[i];
@@ -128,12 +130,9 @@ Json to_json(const FunctionMap& function) {
                      {"words", std::move(runs)},
                      {"registers", std::move(registers)}});
   }
-  return {{"function", function.function.name},
-          {"symbol", function.function.symbol},
-          {"address", hex(function.function.start)},
-          {"module", function.function.module},
-          {"pins", std::move(pins)},
-          {"sites", std::move(sites)}};
+  return {{"function", function.function.name},      {"symbol", function.function.symbol},
+          {"address", hex(function.function.start)}, {"module", function.function.module},
+          {"pins", pins_json(function.pinned_by)},   {"sites", std::move(sites)}};
 }
 
 }  // namespace stacktide

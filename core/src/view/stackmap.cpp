@@ -13,14 +13,30 @@ namespace {
 // So many equal words in a row are still shown one by one.
 constexpr std::size_t kShortRun = 8;
 
-std::string kind_text(const PicturedWord& pictured, const std::vector<MapFrame>& frames) {
-  const auto& word = pictured.word;
+std::string kind_text(const MapWord& word) {
   if (word.return_address) return "return address";
-  if (word.saved) return saved_text(*word.saved, pictured.caller, frames);
-  return word_kind_name(word.kind);
+  return word.saved ? fmt::format("saved {}", map_register_name(*word.saved)) : word_kind_name(word.kind);
 }
 
-std::string type_text(const MapWord& word) { return word.variables.empty() ? "" : short_name(word.variables.front()->type); }
+std::string type_text(const MapVariable* variable) { return variable == nullptr ? "" : short_name(variable->type); }
+
+const MapVariable* first_variable(const MapWord& word) { return word.variables.empty() ? nullptr : word.variables.front(); }
+
+// "pointer in #5 main (n)": what a register holds, and where that is known.
+std::string meaning_text(const RegisterMeaning& meaning, const std::vector<MapFrame>& frames) {
+  std::string text = word_kind_name(meaning.kind);
+  if (!meaning.frame) return text;
+  const auto& frame = frames[*meaning.frame];
+  text +=
+      fmt::format(" in #{} {}", frame.level, frame.at.function.empty() ? hex(frame.at.pc) : short_name(frame.at.function));
+  return meaning.variable == nullptr ? text : text + fmt::format(" ({})", meaning.variable->name);
+}
+
+// The end of a row. Types, names of functions and places can be long; what stands before them is not, and stays in columns.
+std::string rest_of_row(std::string what, const std::string& place) {
+  if (!what.empty() && !place.empty()) what += "  ";
+  return what + place;
+}
 
 std::string value_text(const std::optional<std::uint64_t>& value) { return value ? hex(*value) : "not readable"; }
 
@@ -40,13 +56,11 @@ bool alike(const PicturedWord& a, const PicturedWord& b) {
   const auto plain = [](const PicturedWord& one) {
     return !one.word.return_address && !one.word.saved && !one.place && one.word.kind != WordKind::pointer;
   };
-  const auto* const first_a = a.word.variables.empty() ? nullptr : a.word.variables.front();
-  const auto* const first_b = b.word.variables.empty() ? nullptr : b.word.variables.front();
-  return plain(a) && plain(b) && a.word.kind == b.word.kind && first_a == first_b &&
+  return plain(a) && plain(b) && a.word.kind == b.word.kind && first_variable(a.word) == first_variable(b.word) &&
          a.word.value.has_value() == b.word.value.has_value();
 }
 
-std::string frame_head(const MapFrame& frame) {
+std::string frame_head(const MapFrame& frame, const PinnedBy& pinned_by) {
   auto head = frame.first_level == frame.level ? fmt::format("#{}", frame.level)
                                                : fmt::format("#{}-{}", frame.first_level, frame.level);
   head += " " + (frame.at.function.empty() ? hex(frame.at.pc) : short_name(frame.at.function));
@@ -59,38 +73,55 @@ std::string frame_head(const MapFrame& frame) {
   const auto& site = *frame.site;
   head += fmt::format(": CFA {} = {}, {}", hex(frame.at.cfa), site.cfa_text(), plural(frame.at.size, "byte"));
   if (site.morestack) head += ", in its stack check";
-  if (site.pinned) head += ", pinned";
+  if (site.pinned) head += ", " + pinned_text(pinned_by);
   return head;
+}
+
+std::vector<std::string> word_row(const StackmapModel& model, const PicturedWord& pictured) {
+  const auto& word = pictured.word;
+  const auto place = place_text(pictured.place, word.saved ? pictured.caller.kind : word.kind, model.goroutine.id);
+  const auto what = word.saved ? meaning_text(pictured.caller, model.frames) : type_text(first_variable(word));
+  return {fmt::format("  CFA{:+}", word.offset), kind_text(word), value_text(word.value), variables_text(word),
+          rest_of_row(what, place)};
+}
+
+std::vector<std::string> run_row(const MapWord& first, const MapWord& last, std::size_t count) {
+  const auto* variable = first_variable(first);
+  return {fmt::format("  CFA{:+}..{:+}", first.offset, last.offset), word_kind_name(first.kind), plural(count, "word"),
+          variable == nullptr ? "" : variable->name, type_text(variable)};
+}
+
+// A frame without variables has no column for them.
+std::string table_text(std::vector<std::vector<std::string>> rows, const Style& style) {
+  constexpr std::size_t kVariable = 3;
+  const bool named = std::ranges::any_of(rows, [](const auto& row) { return !row[kVariable].empty(); });
+  Table table;
+  for (int i = 0; i < (named ? 5 : 4); ++i) table.column("", Align::left);
+  for (auto& row : rows) {
+    if (!named) row.erase(row.begin() + kVariable);
+    table.row(std::move(row));
+  }
+  return table.render(style);
 }
 
 std::string frame_text(const StackmapModel& model, const PicturedFrame& pictured, const Style& style) {
   const auto& frame = model.frames[pictured.index];
-  auto out = bold(frame_head(frame), style) + "\n";
-  Table table;
-  for (int i = 0; i < 6; ++i) table.column("", Align::left);
+  auto out = bold(frame_head(frame, pictured.pinned_by), style) + "\n";
+  std::vector<std::vector<std::string>> rows;
   const auto& words = pictured.words;
   for (std::size_t i = 0; i < words.size();) {
     std::size_t end = i + 1;
     while (!model.every_word && end < words.size() && alike(words[i], words[end])) ++end;
     if (end - i <= kShortRun) end = i + 1;
-    const auto& word = words[i].word;
-    if (end - i == 1) {
-      table.row({fmt::format("  CFA{:+}", word.offset), kind_text(words[i], model.frames), variables_text(word),
-                 type_text(word), value_text(word.value),
-                 place_text(words[i].place, word.saved ? words[i].caller.kind : word.kind, model.goroutine.id)});
-    } else {
-      table.row({fmt::format("  CFA{:+}..{:+}", word.offset, words[end - 1].word.offset), word_kind_name(word.kind),
-                 word.variables.empty() ? "" : word.variables.front()->name, type_text(word), plural(end - i, "word"), ""});
-    }
+    rows.push_back(end - i == 1 ? word_row(model, words[i]) : run_row(words[i].word, words[end - 1].word, end - i));
     i = end;
   }
   for (const auto& one : pictured.registers) {
-    table.row({fmt::format("  {}", map_register_name(one.dwarf)), word_kind_name(one.kind),
-               one.variable == nullptr ? "" : one.variable->name,
-               one.variable == nullptr ? "" : short_name(one.variable->type), one.value ? hex(*one.value) : "not known",
-               place_text(one.place, one.kind, model.goroutine.id)});
+    rows.push_back({fmt::format("  {}", map_register_name(one.dwarf)), word_kind_name(one.kind),
+                    one.value ? hex(*one.value) : "not known", one.variable == nullptr ? "" : one.variable->name,
+                    rest_of_row(type_text(one.variable), place_text(one.place, one.kind, model.goroutine.id))});
   }
-  if (!words.empty() || !pictured.registers.empty()) out += table.render(style);
+  if (!rows.empty()) out += table_text(std::move(rows), style);
   const auto whole = frame.at.size / 8;
   if (frame.mapped() && words.size() < whole) out += fmt::format("  and {} below\n", plural(whole - words.size(), "word"));
   return out;
@@ -145,6 +176,7 @@ Json frame_json(const StackmapModel& model, const PicturedFrame& pictured) {
           {"cfa_rule", site == nullptr ? Json(nullptr) : Json(site->cfa_text())},
           {"stack_check", site != nullptr && site->morestack},
           {"pinned", site != nullptr && site->pinned},
+          {"pins", pins_json(pictured.pinned_by)},
           {"words", std::move(words)},
           {"registers", std::move(registers)}};
 }
@@ -152,17 +184,31 @@ Json frame_json(const StackmapModel& model, const PicturedFrame& pictured) {
 }  // namespace
 
 std::string saved_text(unsigned dwarf, const RegisterMeaning& caller, const std::vector<MapFrame>& frames) {
-  auto text = fmt::format("saved {}: {}", map_register_name(dwarf), word_kind_name(caller.kind));
-  if (!caller.frame) return text;
-  const auto& frame = frames[*caller.frame];
-  text +=
-      fmt::format(" in #{} {}", frame.level, frame.at.function.empty() ? hex(frame.at.pc) : short_name(frame.at.function));
-  return caller.variable == nullptr ? text : text + fmt::format(" ({})", caller.variable->name);
+  return fmt::format("saved {}: {}", map_register_name(dwarf), meaning_text(caller, frames));
+}
+
+std::string pinned_text(const PinnedBy& by) {
+  if (by.pins.empty()) return by.named ? "pinned: not MOVABLE" : "pinned";
+  const auto& [name, type] = by.pins.front();
+  auto text = fmt::format("pinned by {}{}{}", type, name.empty() ? "" : " ", name);
+  return by.pins.size() == 1 ? text : text + fmt::format(" and {} more", by.pins.size() - 1);
+}
+
+Json pins_json(const PinnedBy& by) {
+  auto pins = Json::array();
+  for (const auto& pin : by.pins) pins.push_back({{"variable", pin.name}, {"type", pin.type}});
+  return pins;
 }
 
 std::string stackmap_text(const StackmapModel& model, const Style& style) {
   auto out = goroutine_header(model.goroutine) + "\n";
-  for (const auto& pictured : model.pictured) out += frame_text(model, pictured, style);
+  std::optional<std::size_t> segment;
+  for (const auto& pictured : model.pictured) {
+    const auto now = model.frames[pictured.index].at.segment;
+    if (segment && now && *now != *segment) out += fmt::format("--- segment {}\n", *now);
+    if (now) segment = now;
+    out += frame_text(model, pictured, style);
+  }
   if (!model.complete) out += fmt::format("(stopped: {})\n", model.stop_reason);
   return out;
 }

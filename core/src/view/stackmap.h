@@ -28,8 +28,15 @@ struct PicturedRegister {
   std::optional<Place> place;
 };
 
+// Why code is pinned: by what it holds, or else, in a program whose maps have names, since it is not MOVABLE.
+struct PinnedBy {
+  std::vector<MapPin> pins;
+  bool named = false;
+};
+
 struct PicturedFrame {
   std::size_t index = 0;  // in StackmapModel::frames
+  PinnedBy pinned_by;     // of a pinned one
   std::vector<PicturedWord> words;
   std::vector<PicturedRegister> registers;
 };
@@ -50,12 +57,15 @@ struct FunctionMap {
   SymbolAt function;
   std::vector<MapSite> sites;  // by pc
   std::vector<Frame> places;   // one for each site
-  std::vector<MapPin> pins;
+  PinnedBy pinned_by;
 };
 std::string function_map_text(const FunctionMap& function, const Style& style);
 Json to_json(const FunctionMap& function);
 
 // What is written about a saved register: "saved rbx: scalar in #4 main (n)".
 std::string saved_text(unsigned dwarf, const RegisterMeaning& caller, const std::vector<MapFrame>& frames);
+// "pinned by std::map<int, int> counts", "pinned: not MOVABLE".
+std::string pinned_text(const PinnedBy& by);
+Json pins_json(const PinnedBy& by);
 
 }  // namespace stacktide
