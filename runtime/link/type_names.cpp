@@ -2,6 +2,7 @@
 #include <dwarf.h>
 
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "debug_tree.h"
@@ -68,6 +69,20 @@ std::string bounds_of(Dwarf_Die& array) {
   return bounds;
 }
 
+// GCC writes what qualifies an array's elements a second time, around the array.
+bool elements_have(Dwarf_Die array, int qualifier) {
+  std::optional<Dwarf_Die> type = array;
+  int depth = 0;
+  while (type && dwarf_tag(&*type) == DW_TAG_array_type && depth++ < kMaxDepth) type = type_of(*type);
+  while (depth != 0 && type && depth++ < kMaxDepth) {
+    const int tag = dwarf_tag(&*type);
+    if (tag == qualifier) return true;
+    if (tag != DW_TAG_const_type && tag != DW_TAG_volatile_type) return false;
+    type = type_of(*type);
+  }
+  return false;
+}
+
 std::string spell(const DebugTree& tree, Dwarf_Die type) {
   std::string prefix;
   std::string suffix;
@@ -75,13 +90,13 @@ std::string spell(const DebugTree& tree, Dwarf_Die type) {
     auto inner = type_of(type);
     switch (dwarf_tag(&type)) {
       case DW_TAG_const_type:
-        // "const" of a pointer stands behind it: "char* const".
-        if (inner && dwarf_tag(&*inner) == DW_TAG_pointer_type) suffix = " const" + suffix;
-        else prefix += "const ";
+      case DW_TAG_volatile_type: {
+        const std::string word = dwarf_tag(&type) == DW_TAG_const_type ? "const" : "volatile";
+        // That of a pointer stands behind it: "char* const".
+        if (inner && dwarf_tag(&*inner) == DW_TAG_pointer_type) suffix = " " + word + suffix;
+        else if (!inner || !elements_have(*inner, dwarf_tag(&type))) prefix += word + " ";
         break;
-      case DW_TAG_volatile_type:
-        prefix += "volatile ";
-        break;
+      }
       case DW_TAG_restrict_type:
       case DW_TAG_atomic_type:
         break;

@@ -260,6 +260,30 @@ int main() { all(); scopes(1); scopes(0); throws(1); checks(1); }
   }
 }
 
+TEST_CASE("types are written as in the source") {
+  constexpr const char* kText = R"(
+[[gnu::noinline]] void use(const volatile void* p) { asm volatile("" : : "r"(p) : "memory"); }
+int main() {
+  volatile char room[300] = {}; const volatile long both[2] = {}; const short table[2][3] = {}; volatile long* pointer = nullptr;
+  volatile int* volatile twice = nullptr; const char* const names[2] = {"a", "b"};
+  use(room); use(both); use(table); use(&pointer); use(&twice); use(names);
+}
+)";
+  const Workshop shop;
+  const StackMaps maps = linked(shop, kText, "-O0 " + kMapped);
+  const Names names(maps.names);
+  std::map<std::string, std::string> types;
+  for (std::uint32_t site = 0; site < maps.statistics.sites; ++site) {
+    for (const auto& variable : names.list(site)) types.emplace(names.text(variable.name), names.text(variable.type));
+  }
+  CHECK(types["room"] == "volatile char[300]");
+  CHECK(types["both"] == "const volatile long[2]");
+  CHECK(types["table"] == "const short[2][3]");
+  CHECK(types["pointer"] == "volatile long*");
+  CHECK(types["twice"] == "volatile int* volatile");
+  CHECK(types["names"] == "const char* const[2]");
+}
+
 TEST_CASE("a temporary that shares a variable's place: the compiler's lifetimes are refused") {
   // With -flifetime-dse, an inlined destructor ends the life of a temporary, and GCC puts `values` in its place.
   const Workshop shop;
