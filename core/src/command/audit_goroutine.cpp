@@ -65,9 +65,11 @@ class GoroutineAudit {
     if (!frame.at.segment) return;  // on its thread's stack
     ++audit_.frames;
     if (!frame.mapped()) {
-      // The runtime's own frames and the place where it was interrupted have none, as a rule.
-      // A runtime without maps says by other means what it moves, if it moves anything.
-      if (snapshot_.stack_maps && !frame.at.runtime && !frame.at.exact_pc)
+      // The runtime's own frames and the place where it was interrupted have none, as a rule; the outermost is always the
+      // runtime's, though a stripped program does not say so. A runtime without maps says by other means what it moves, if it
+      // moves anything.
+      const bool outermost = index + 1 == frames.size();
+      if (snapshot_.stack_maps && !frame.at.runtime && !frame.at.exact_pc && !outermost)
         add(frame, "no_record", "its frame has no record: all of its words are scanned when the stack moves", true);
       return;
     }
@@ -82,7 +84,8 @@ class GoroutineAudit {
       } else if (word.kind == WordKind::scalar) {
         scalar(frame, word, variables_text(word));
       } else if (word.kind == WordKind::pointer) {
-        pointer(frame, fmt::format("{} at CFA{:+}", variables_text(word), word.offset), variables_text(word), word.address,
+        const auto name = variables_text(word);
+        pointer(frame, fmt::format("{} at CFA{:+}", name.empty() ? "a pointer" : name, word.offset), name, word.address,
                 *word.value);
       }
     }
@@ -93,7 +96,7 @@ class GoroutineAudit {
       const auto& variables = frame.site->variables;
       const auto holder = std::ranges::find_if(variables, [&](const MapVariable& one) { return one.reg == dwarf; });
       const auto name = holder == variables.end() ? std::string() : holder->name;
-      pointer(frame, fmt::format("{} in {}", name, map_register_name(dwarf)), name, 0, *value);
+      pointer(frame, fmt::format("{} in {}", name.empty() ? "a pointer" : name, map_register_name(dwarf)), name, 0, *value);
     }
   }
 
@@ -103,8 +106,8 @@ class GoroutineAudit {
     if (!spot || spot->goroutine->id != goroutine_.id) return;
     auto& entry =
         add(frame, "lookalike",
-            fmt::format("{} at CFA{:+} is {:#x}, which lies in its own stack: scanning alone would have changed it", name,
-                        word.offset, *word.value),
+            fmt::format("{} at CFA{:+} is {:#x}, which lies in its own stack: scanning alone would have changed it",
+                        name.empty() ? "a scalar" : name, word.offset, *word.value),
             true);
     entry.variable = name;
     entry.address = word.address;

@@ -5,8 +5,10 @@
 // snapshot.
 #include "symbols/symbolizer.h"
 
+#include <elf.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -35,6 +37,14 @@ struct LoadedModule {
   std::unique_ptr<SymbolTable> data;                                // once asked for
   std::optional<std::unordered_map<Address, std::string>> imports;  // once asked for
 };
+
+// Code all the same where no symbol says so, as in a stripped file.
+bool in_executable_segment(const Image& image, Address address) {
+  return std::ranges::any_of(image.segments(), [&](const ElfSegment& segment) {
+    return segment.type == PT_LOAD && (segment.flags & PF_X) != 0 && address >= segment.address &&
+           address - segment.address < segment.memory_size;
+  });
+}
 
 // All that an address means; `parameters` has as many entries as `frames`.
 struct Meaning {
@@ -231,7 +241,10 @@ std::optional<SymbolAt> Symbolizer::symbol_at(Address address) {
     if (files.data == nullptr) files.data = std::make_unique<SymbolTable>(files.image, files.debug, SymbolKind::data);
     symbol = files.data->find(in_file);
   }
-  if (symbol == nullptr) return found;
+  if (symbol == nullptr) {
+    found.code = in_executable_segment(*files.image, in_file);
+    return found;
+  }
   found.symbol = printable(symbol->name);
   found.name = printable(found.code ? without_signature(demangle(symbol->name)) : demangle(symbol->name));
   found.start = symbol->start + module.load_bias;

@@ -60,14 +60,19 @@ bool alike(const PicturedWord& a, const PicturedWord& b) {
          a.word.value.has_value() == b.word.value.has_value();
 }
 
-std::string frame_head(const MapFrame& frame, const PinnedBy& pinned_by) {
+// Its registers are a thread's, or a signal's: not those of a call. One that waits is never interrupted.
+bool interrupted(const Goroutine& goroutine, const MapFrame& frame) {
+  return frame.at.exact_pc && !frame.at.runtime && (goroutine.registers_live || frame.first_level != 0);
+}
+
+std::string frame_head(const Goroutine& goroutine, const MapFrame& frame, const PinnedBy& pinned_by) {
   auto head = frame.first_level == frame.level ? fmt::format("#{}", frame.level)
                                                : fmt::format("#{}-{}", frame.first_level, frame.level);
   head += " " + (frame.at.function.empty() ? hex(frame.at.pc) : short_name(frame.at.function));
   if (!frame.at.file.empty()) head += " at " + file_line(frame.at.file, frame.at.line);
   if (!frame.mapped()) {
-    const bool interrupted = frame.at.exact_pc && !frame.at.runtime;
-    const auto* why = interrupted ? "no record: it was interrupted here, and records are of calls" : "no record";
+    const auto* why =
+        interrupted(goroutine, frame) ? "no record: it was interrupted here, and records are of calls" : "no record";
     return head + fmt::format(": {}, {}", plural(frame.at.size, "byte"), why);
   }
   const auto& site = *frame.site;
@@ -106,7 +111,7 @@ std::string table_text(std::vector<std::vector<std::string>> rows, const Style& 
 
 std::string frame_text(const StackmapModel& model, const PicturedFrame& pictured, const Style& style) {
   const auto& frame = model.frames[pictured.index];
-  auto out = bold(frame_head(frame, pictured.pinned_by), style) + "\n";
+  auto out = bold(frame_head(model.goroutine, frame, pictured.pinned_by), style) + "\n";
   std::vector<std::vector<std::string>> rows;
   const auto& words = pictured.words;
   for (std::size_t i = 0; i < words.size();) {
