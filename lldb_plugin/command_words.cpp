@@ -23,6 +23,10 @@ bool is_core_command_on_goroutine(std::string_view word) {
   return info != nullptr && word != "bt" && info->arguments.find("ID") != std::string_view::npos;
 }
 
+bool is_core_command_on_program(std::string_view word) {
+  return find_command(word) != nullptr && !is_core_command_on_goroutine(word) && word != "bt" && word != "list";
+}
+
 std::string command_line(std::span<const std::string> words) {
   if (words.size() == 1) return words.front();
   std::string line;

@@ -35,6 +35,8 @@ std::optional<std::uint64_t> number(std::string_view word);
 const CommandInfo* find_command(std::string_view word);
 // Whether `goroutine 7 WORD` is core's `WORD 7`. `bt` and what core does not apply to one goroutine (`list`) are LLDB's.
 bool is_core_command_on_goroutine(std::string_view word);
+// Whether WORD is core's and about the whole program, so that it has no meaning after an id: `audit`.
+bool is_core_command_on_program(std::string_view word);
 // One LLDB command line from words whose quotes LLDB has removed. A single word is a line that the user quoted as a whole.
 std::string command_line(std::span<const std::string> words);
 // Core's problems, one line each. LLDB puts "error: " or "warning: " before what a command reports, so core's own go.

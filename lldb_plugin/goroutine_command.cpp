@@ -158,6 +158,7 @@ class Execution {
       command.insert(command.end(), words.begin() + 1, words.end());
       return core_command(command);
     }
+    if (!words.empty() && is_core_command_on_program(words.front())) return not_about_one(words.front());
     TargetState* state = STACKTIDE_TRY(targets_.selected());
     Session* session = STACKTIDE_TRY(state->session());
     Goroutine* goroutine = STACKTIDE_TRY(session->goroutine(id));
@@ -193,12 +194,30 @@ class Execution {
     return std::string(errors.empty() ? "the command failed" : errors);
   }
 
+  static Result<void> not_about_one(const std::string& word) {
+    return fail(ErrorCode::not_supported,
+                fmt::format("goroutine {} is not about one goroutine: it takes no id before it", word));
+  }
+
+  Result<void> core_command_on_all(Session& session, Snapshot& snapshot, const Words& words) {
+    for (Goroutine& goroutine : snapshot.goroutines) {
+      if (interrupted()) break;
+      out(session.thread_name(goroutine) + "\n");
+      Words command{words.front(), std::to_string(goroutine.id)};
+      command.insert(command.end(), words.begin() + 1, words.end());
+      STACKTIDE_TRY(core_command(command));
+    }
+    return {};
+  }
+
   // An error on one goroutine is printed below it and does not hide the others; the command fails when it failed on all.
   Result<void> on_all(const Words& words) {
     if (words.empty()) return fail(ErrorCode::usage, "goroutine all CMD: which command?");
     TargetState* state = STACKTIDE_TRY(targets_.selected());
     Session* session = STACKTIDE_TRY(state->session());
     Snapshot* snapshot = STACKTIDE_TRY(session->snapshot());
+    if (is_core_command_on_program(words.front())) return not_about_one(words.front());
+    if (is_core_command_on_goroutine(words.front())) return core_command_on_all(*session, *snapshot, words);
     lldb::SBProcess process = STACKTIDE_TRY(state->process());
     Selection before = selection(process);
     std::uint32_t stop = process.GetStopID();

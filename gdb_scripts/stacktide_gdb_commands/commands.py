@@ -220,6 +220,8 @@ See "goroutine help" for all of it."""
     def _run_in(self, goroutine_id: int, command: str, from_tty: bool) -> None:
         words = command.split(None, 1)
         if words[0] in _table() and words[0] not in GDBS_OWN:
+            if not _is_about_one(words[0]):
+                raise failure("goroutine %s is not about one goroutine: it takes no id before it" % words[0])
             self._front.run([words[0], str(goroutine_id)] + gdb.string_to_argv(command)[1:], from_tty)
             return
         context = PromptContext().__enter__()
@@ -256,7 +258,7 @@ See "goroutine help" for all of it."""
         if words and (words[0].isdigit() or words[0] == "all"):
             rest = text.split(None, 1)[1] if len(text.split(None, 1)) > 1 else ""
             found = gdb.execute("complete " + rest, to_string=True).splitlines()
-            own = [name for name in _table() if len(words) == 1]
+            own = [name for name in _table() if len(words) == 1 and (_is_about_one(name) or name in GDBS_OWN)]
             return own + [line.split()[-1] for line in found if line.strip()]
         if words and words[0] == "trace":
             return ["on", "off", "show"]
@@ -280,6 +282,11 @@ def _goroutine_id(word: str) -> int:
 def _short(name: str) -> str:
     """"7 [chan receive] entry" of "goroutine 7 [chan receive] entry"."""
     return name[len("goroutine "):] if name.startswith("goroutine ") else name
+
+
+def _is_about_one(name: str) -> bool:
+    """Whether core's command takes the id of a goroutine."""
+    return any(name == other and "ID" in arguments for other, arguments, _, _ in stacktide.commands())
 
 
 def _table() -> List[str]:
