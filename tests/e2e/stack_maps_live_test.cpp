@@ -169,6 +169,14 @@ TEST_CASE("a stripped program has kinds without names; a separate debug file has
       }
     }
     CHECK(pointers > 0);
+    const auto map = cli({"stackmap", "2"}, of(child)).out;
+    CAPTURE(map);
+    CHECK_FALSE(contains(map, "interrupted"));
+    CHECK(contains(map, "  -> code stacktide_movable of stale_pointer\n"));
+    const auto audit = cli({"audit"}, of(child)).out;
+    CAPTURE(audit);
+    CHECK(contains(audit, ": a pointer at CFA-"));
+    CHECK_FALSE(contains(audit, "no record"));
   }
   REQUIRE(run({"objcopy", "--add-gnu-debuglink=" + (folder / "stale.debug"), program}).exit_code == 0);
   Child child = waiting({program, "--wait"});
