@@ -40,7 +40,7 @@ bool contains(std::string_view text, std::string_view part) { return text.find(p
 
 TEST_CASE("records and CFI agree about frames of every shape, at every level, with and without frame pointers") {
   for (const std::string level : {"O0", "O1", "O2", "O3"}) {
-    for (const std::string pointers : {"fp", "nofp"}) {
+    for (const std::string pointers : {"fp", "nofp", "drap"}) {
       const std::string program = test_program("rt_walks_" + pointers + "_" + level);
       CAPTURE(program);
       Child child = Child::start({program});

@@ -197,10 +197,12 @@ foreach(level O0 O2)
 endforeach()
 
 # Frames of every shape, with and without frame pointers (tests/e2e/stack_walks_test.cpp).
+# drap: frames that align the stack find their arguments, and their CFA, by a register of their own.
 foreach(level O0 O1 O2 O3)
-  foreach(pointers fp nofp)
+  foreach(pointers fp nofp drap)
     string(REPLACE nofp -fomit-frame-pointer flag ${pointers})
     string(REPLACE fp -fno-omit-frame-pointer flag ${flag})
+    string(REPLACE drap -mforce-drap flag ${flag})
     set(target rt_walks_${pointers}_${level})
     stacktide_test_program(${target} rt_walks.cpp)
     target_compile_options(${target} PRIVATE -${level} ${flag} -Wno-psabi)
