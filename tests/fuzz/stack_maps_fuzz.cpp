@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "analyze/map_frames.h"
 #include "walk/map_walk.h"
 #include "walk/stack_maps.h"
 
@@ -44,7 +45,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   NoMemory memory;
   for (const auto pc : read->site_pcs()) {
     const auto site = read->site(pc);
-    if (site && *site) (void)stacktide::step_by_map(**site, {pc, kAddress, kAddress}, memory);
+    if (site && *site) {
+      (void)stacktide::step_by_map(**site, {pc, kAddress, kAddress}, memory);
+      // Large frames take long, and are no other.
+      if ((*site)->cfa_offset < 4096) {
+        for (const auto& word : stacktide::words_of(**site)) (void)stacktide::variables_text(word);
+      }
+    }
     (void)read->pins(pc);
   }
   return 0;

@@ -210,6 +210,22 @@ TEST_CASE("a word that cannot be read is said to be so, and the others are shown
   CHECK(words[1].value == 5);
 }
 
+TEST_CASE("variables that lie over each other and over all of a frame are not all named") {
+  FakeMaps fake;
+  FakeSite site{0x10, STACKTIDE_CFA_RSP, 8 << 20, 0, {}, {{STACKTIDE_WORD_FRAME, 1}}};
+  site.variables = {{"first", "int", -16, 4}, {"empty", "int [0]", -12, 0}, {"above", "int", 8, 8}};
+  for (int i = 0; i < 60'000; ++i) site.variables.push_back({"n", "int", INT32_MIN, UINT32_MAX});
+  fake.sites = {site};
+  const auto maps = StackMaps::parse(fake.maps(kMaps), kMaps, fake.names());
+  REQUIRE(maps);
+  const auto found = maps->site(0x400010);
+  REQUIRE((found && *found));
+  const auto words = words_of(**found);
+  REQUIRE(words.size() == 1U << 20);
+  CHECK(variables_text(words[1]) == "first, n+2147483632, n+2147483632, n+2147483632, 1 more");
+  CHECK(words.back().variables.size() < 64);
+}
+
 TEST_CASE("the map of a function has its sites, words in runs, registers, and what pins it") {
   const auto fake = example();
   const auto maps = StackMaps::parse(fake.maps(kMaps), kMaps, fake.names());

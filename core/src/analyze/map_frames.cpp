@@ -50,15 +50,30 @@ RegisterMeaning register_meaning(std::span<const MapFrame> frames, std::size_t i
 
 namespace {
 
+// Of a site that lies about them, variables may lie anywhere, and each over all of the frame.
+constexpr std::size_t kMaxNamedWords = 1U << 22;
+constexpr std::size_t kMaxWordVariables = 64;
+
+void add_variables(const MapSite& site, std::vector<MapWord>& words) {
+  std::size_t left = kMaxNamedWords;
+  for (const auto& variable : site.variables) {
+    const std::int64_t lo = variable.offset;
+    const auto hi = std::min<std::int64_t>(lo + variable.size, 0);
+    if (variable.reg || hi <= lo) continue;
+    const auto end = std::min<std::uint64_t>(static_cast<std::uint64_t>(-lo - 1) / kWord + 1, words.size());
+    for (auto n = static_cast<std::uint64_t>(-hi) / kWord; n < end; ++n) {
+      if (left-- == 0) return;
+      if (words[n].variables.size() < kMaxWordVariables) words[n].variables.push_back(&variable);
+    }
+  }
+}
+
 MapWord word_of(const MapSite& site, std::uint64_t n) {
   MapWord word;
   word.offset = -kWord * (static_cast<std::int64_t>(n) + 1);
   word.kind = site.kind(n);
   word.return_address = n == 0;
   word.saved = site.saved_register(n);
-  for (const auto& variable : site.variables) {
-    if (overlaps(variable, word.offset, kWord)) word.variables.push_back(&variable);
-  }
   return word;
 }
 
@@ -78,6 +93,7 @@ std::vector<MapWord> words_of(const MapSite& site) {
   }
   std::vector<MapWord> words;
   for (std::uint64_t n = 0; n < std::min<std::uint64_t>(count, kMaxFrameWords); ++n) words.push_back(word_of(site, n));
+  add_variables(site, words);
   return words;
 }
 
@@ -101,6 +117,7 @@ std::vector<MapWord> words_of(const MapFrame& frame, Memory& memory) {
     }
     words.push_back(std::move(word));
   }
+  add_variables(site, words);
   return words;
 }
 
