@@ -46,7 +46,7 @@ TEST_CASE("records and CFI agree about frames of every shape, at every level, wi
       Child child = Child::start({program});
       child.wait_for_line("ready");
       const Audited audited = audit(child);
-      CHECK(audited.differences.empty());
+      CHECK(audited.differences == "");
       CHECK(audited.goroutines == 33);
       CHECK(audited.recorded > 32 * 3);
       const Output missing = run({cli_program(), "audit", "--pid", std::to_string(child.pid())});
@@ -61,14 +61,14 @@ TEST_CASE("records and CFI agree in the goroutines of the runtime's test program
   std::size_t frames = 0;
   for (const std::string name :
        {"rt_plain_movable", "rt_channels_movable", "rt_select_movable", "rt_sync_movable", "rt_model_movable",
-        "rt_throw_movable", "rt_mixed", "rt_handover", "rt_monitor", "rt_plain"}) {
+        "rt_throw_movable", "rt_mixed", "rt_handover", "rt_plain"}) {
     for (const std::string level : {"O0", "O2"}) {
       CAPTURE(name + "_" + level);
       Child child = Child::start({test_program(name + "_" + level)});
       for (int look = 0; look < 6; ++look) {
         const Audited audited = audit(child);
         if (!audited.there) break;
-        CHECK(audited.differences.empty());
+        CHECK(audited.differences == "");
         frames += audited.recorded;
       }
       CHECK(child.wait() == 0);

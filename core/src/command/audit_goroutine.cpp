@@ -29,6 +29,8 @@ class GoroutineAudit {
       audit_.partial.push_back(fmt::format("goroutine {}: backtrace stopped: {}", goroutine_.id, stack.stop_reason));
     audit_.partial.insert(audit_.partial.end(), stack.problems.begin(), stack.problems.end());
     for (std::size_t i = 0; i < stack.frames.size(); ++i) frame(stack.frames, i);
+    // One that runs may stand between two instructions of a prologue, or of a move.
+    if (goroutine_.registers_live || goroutine_.stack.moving_to != 0) return;
     for (auto& entry : compare_walks(goroutine_, stack.frames, memory_)) audit_.entries.push_back(std::move(entry));
   }
 
