@@ -84,6 +84,8 @@ show gdb -nx -q -batch -iex "set debuginfod enabled off" -iex "set print thread-
   --args "$bin/samples/grow" 300
 
 title "A pointer that was left behind when a stack moved"
+# What park has still said goes with the last end of its pipe.
+exec 9<&-
 printf '\n$ %s &\n' "$bin/samples/stale_pointer --wait"
 "$bin/samples/stale_pointer" --wait < "$folder/in" > "$folder/out" &
 park=$!
