@@ -98,7 +98,7 @@ void free_goroutine(Goroutine* g) {
     Changing changing(*g);
     g->status.store(status_dead, std::memory_order_relaxed);
     g->id = 0;
-    g->stack_lo = g->stack_hi = g->stackguard0 = g->stackguard = g->sp = g->pc = g->bp = 0;
+    g->stack_lo = g->stack_hi = g->stackguard0 = g->stackguard = g->sp = g->pc = g->bp = g->caller_pc = 0;
     g->wait_reason = wait_reason_none;
     g->flags = 0;
     g->m = nullptr;

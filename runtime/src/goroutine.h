@@ -84,13 +84,14 @@ struct alignas(64) Goroutine {
   Private* own;               // never null, and never another one: records are reused together
   std::int32_t error_number;  // errno, of the goroutine and not of a thread
   std::uint32_t unused;
+  std::uint64_t caller_pc;  // exported; set with pc
 };
 
 static_assert(sizeof(Goroutine) <= 256);
 static_assert(offsetof(Goroutine, stack_lo) == G_STACK_LO && offsetof(Goroutine, stack_hi) == G_STACK_HI);
 static_assert(offsetof(Goroutine, stackguard0) == G_STACKGUARD0);
 static_assert(offsetof(Goroutine, sp) == G_SP && offsetof(Goroutine, pc) == G_PC && offsetof(Goroutine, bp) == G_BP);
-static_assert(offsetof(Goroutine, error_number) == G_ERROR_NUMBER);
+static_assert(offsetof(Goroutine, error_number) == G_ERROR_NUMBER && offsetof(Goroutine, caller_pc) == G_CALLER_PC);
 static_assert(offsetof(Goroutine, result) == G_RESULT && offsetof(Goroutine, result_ok) == G_RESULT_OK);
 
 // One block of records, followed by a Private for each. The table of slabs is a root of the descriptor.

@@ -213,6 +213,7 @@ void first_stack(Goroutine& g, void (*function)(void*), void* closure) {
   context[6] = reinterpret_cast<std::uint64_t>(stacktide_start_pc);
   g.pc = reinterpret_cast<std::uint64_t>(stacktide_resume_pc);
   g.bp = 0;
+  g.caller_pc = 0;
 }
 
 std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp) {
@@ -275,6 +276,7 @@ bool yield_in_check(Goroutine* g, const void* vectors) {
   if (g->own->vector_state == nullptr) return false;
   std::memcpy(g->own->vector_state, vectors, stacktide_xsave_size);
   g->pc = reinterpret_cast<std::uint64_t>(stacktide_preempted_pc);
+  g->caller_pc = 0;
   begin_park(g, status_runnable, wait_reason_none, nullptr);
   global_put(&g, 1);
   wake_one();

@@ -26,6 +26,7 @@ std::set<std::string> goroutine_members() {
           MEMBER(Goroutine, creation_pc),
           MEMBER(Goroutine, entry_pc),
           MEMBER(Goroutine, m),
+          MEMBER(Goroutine, caller_pc),
           MEMBER(Goroutine, grows),
           MEMBER(Goroutine, links),
           MEMBER(Goroutine, shrinks),

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "support/gdb.h"
 #include "support/lldb.h"
@@ -62,6 +63,28 @@ std::vector<int> check_preempted(const std::vector<std::string>& target) {
   return ids;
 }
 
+// A list takes a parked goroutine's place from the return address in its record, JSON from unwinding: the same places.
+void check_places(const std::vector<std::string>& target) {
+  std::map<std::uint64_t, std::string> unwound;
+  std::size_t waiting = 0;
+  for (const json list = cli({"list"}, target); const auto& g : list.at("goroutines")) {
+    const auto file = g.at("file").get<std::string>();
+    if (file.empty()) continue;
+    unwound[g.at("id")] = fmt::format("{}:{}", file.substr(file.rfind('/') + 1), g.at("line").get<int>());
+    if (g.at("status") == "waiting") ++waiting;
+  }
+  CHECK(waiting >= 6);
+  std::vector<std::string> command = {cli_program(), "list"};
+  command.insert(command.end(), target.begin(), target.end());
+  const auto text = run(command);
+  CAPTURE(text.out);
+  std::map<std::uint64_t, std::string> listed;
+  static const std::regex row(R"((?:^|\n)\*?\s*(\d+)  \S[^\n]*\s(\S+\.(?:cpp|h):\d+)\s)");
+  for (std::sregex_iterator at(text.out.begin(), text.out.end(), row), end; at != end; ++at)
+    listed[std::stoull((*at)[1])] = (*at)[2];
+  CHECK(json(listed) == json(unwound));
+}
+
 void check(const std::string& program) {
   auto child = Child::start({program}, {.env = {"STACKTIDE_MAXPROCS=1"}, .folder = {}, .core = true});
   child.wait_for_line("ready");
@@ -72,6 +95,7 @@ void check(const std::string& program) {
   const auto path = make_core(child);
   const std::vector<std::string> core = {"--core", path};
   check_reasons(core);
+  check_places(core);
   const auto ids = check_preempted(core);
   REQUIRE(!ids.empty());
   const auto bt = fmt::format("goroutine {} bt", ids.front());

@@ -358,6 +358,10 @@ void SessionAccess::locate_shallow(Session& session, Goroutine& goroutine) {
   if (goroutine.located) return;
   auto& state = *session.state_;
   if (!goroutine.registers.get(Register::rip)) return;
+  if (goroutine.caller_pc != 0) {
+    const auto* user = innermost_user_frame(state.symbolize(goroutine.caller_pc, false));
+    if (user != nullptr && !is_system_frame(*user)) return state.place(goroutine, user, {});
+  }
   // A goroutine on a thread may be deep in a library, and its sp may have to be found: take all of it. There are few of
   // them.
   const auto limit = goroutine.registers_live ? kMaxFrames : kShallowFrames;
@@ -409,7 +413,9 @@ Result<const LoadedMaps*> SessionAccess::stack_maps(Session& session) {
   return &**state.maps_;
 }
 
-const std::vector<std::string>& SessionAccess::runtime_symbols(Session& session) { return session.state_->runtime_symbols(); }
+const std::vector<std::string>& SessionAccess::runtime_symbols(Session& session) {
+  return session.state_->runtime_symbols();
+}
 const Layout& SessionAccess::layout(Session& session) { return session.state_->layout; }
 
 }  // namespace stacktide

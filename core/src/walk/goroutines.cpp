@@ -181,6 +181,7 @@ class GoroutineWalk {
     if (pc == 0 || sp == 0) return;
     g.registers.set(Register::rip, pc);
     g.registers.set(Register::rsp, sp);
+    g.caller_pc = record.number(fields_.caller_pc);
     const auto& saved = context_.layout.saved;
     for (const auto& [reg, field] : {std::pair(Register::rbp, &fields_.bp), std::pair(Register::rbx, &saved.rbx),
                                      std::pair(Register::r12, &saved.r12), std::pair(Register::r13, &saved.r13),
@@ -253,8 +254,7 @@ class GoroutineWalk {
     std::vector<std::byte> bytes(fields.record_size);
     while (address != 0) {
       if (!visited.insert(address).second) return damaged(g, "its segments form a cycle", address);
-      if (visited.size() > kMaxChain)
-        return damaged(g, fmt::format("it has more than {} segments", kMaxChain), address);
+      if (visited.size() > kMaxChain) return damaged(g, fmt::format("it has more than {} segments", kMaxChain), address);
       if (auto done = context_.target.memory().read(address, bytes); !done) {
         g.damage.push_back({done.error().code, done.error().address, fmt::format("goroutine {}: an older segment", g.id)});
         return;

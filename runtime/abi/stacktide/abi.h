@@ -138,7 +138,8 @@ typedef struct {
 
 /* stack_*: extents of the current (newest) segment. stackguard0: the guard, or a sentinel. stackguard: the true guard.
  * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
- * registers of m's thread hold it, and sp is where the goroutine left its own stack, if not 0).
+ * registers of m's thread hold it, and sp is where the goroutine left its own stack, if not 0). caller_pc: the return address of the frame
+ * that the saved context is in, when that frame is the runtime's own, so that a list of many needs no unwinding; 0: not known.
  * segments: newest of the older segments (type segment), 0 when the stack is one segment.
  * wait_object: the channel, mutex or the like it waits for; in status syscall the library function it is in, 0 in blocking().
  * high_water: most bytes used, seen at failed checks, parks and shrinks. moving_from/to: lo of both stacks during a copy.
@@ -156,6 +157,7 @@ typedef struct {
   F(goroutine, sp, ADDRESS)                                                                                                 \
   F(goroutine, pc, ADDRESS)                                                                                                 \
   F(goroutine, bp, ADDRESS)                                                                                                 \
+  F(goroutine, caller_pc, ADDRESS)                                                                                          \
   F(goroutine, m, ADDRESS)                                                                                                  \
   F(goroutine, wait_object, ADDRESS)                                                                                        \
   F(goroutine, wait_since, SIGNED)                                                                                          \

@@ -4,7 +4,8 @@
 // and outlives the stop. Field names are those of runtime/abi/stacktide/abi.h, of JSON and of Python.
 //
 // Invariants. A thing that could not be read stays in its list, with its damage. Every list says how many entries there
-// were, were read, and were skipped. What the runtime does not export is nothing, not 0. Sizes are bytes, times nanoseconds of the target's CLOCK_MONOTONIC.
+// were, were read, and were skipped. What the runtime does not export is nothing, not 0. Sizes are bytes, times nanoseconds
+// of the target's CLOCK_MONOTONIC.
 #pragma once
 
 #include <cstdint>
@@ -48,9 +49,9 @@ struct Stack {
   Address guard = 0;       // the true guard: lo + StackGuard; 0: unknown
   Address guard_slot = 0;  // what stackguard0 holds
   GuardState guard_state = GuardState::none;
-  Address sp = 0;             // 0: unknown
-  std::uint64_t size = 0;     // over all segments
-  std::uint64_t used = 0;     // over all segments
+  Address sp = 0;                        // 0: unknown
+  std::uint64_t size = 0;                // over all segments
+  std::uint64_t used = 0;                // over all segments
   std::optional<std::int64_t> headroom;  // sp - guard in the current segment; negative: below the guard
   std::optional<std::uint64_t> high_water = 0;
   std::vector<Segment> segments;
@@ -108,6 +109,7 @@ struct Goroutine {
   std::uint64_t tid = 0;        // OS thread that it runs on, 0 when none
   Registers registers;          // where to start unwinding: saved context, or the thread's registers
   bool registers_live = false;  // they are a thread's
+  Address caller_pc = 0;        // where the frame of the saved registers, the runtime's own, returns to; 0: not known
   Stack stack;
   std::optional<std::uint64_t> grows = 0;
   std::optional<std::uint64_t> links = 0;

@@ -13,6 +13,7 @@
 #define G_RESULT 216
 #define G_RESULT_OK 224
 #define G_ERROR_NUMBER 240
+#define G_CALLER_PC 248
 
 // ThreadState, in the thread's static TLS block
 #define T_SYSTEM_SP 0

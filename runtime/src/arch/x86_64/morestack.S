@@ -415,6 +415,8 @@ stacktide_runtime_call:
     movq %rbp, G_BP(%r12)
     leaq stacktide_resume_pc(%rip), %rax
     movq %rax, G_PC(%r12)
+    movq SAVED_CONTEXT-8(%rsp), %rax
+    movq %rax, G_CALLER_PC(%r12)
     CFA_IS_SAVED_SP_PLUS_56
     movl $1, %fs:T_CALLING(%rbx)
     movq %fs:T_SYSTEM_SP(%rbx), %rsp
