@@ -32,16 +32,6 @@ std::string uuid_of(lldb::SBModule& module) {
   return id.size() >= kShortestBuildId ? id : "";
 }
 
-// The path of the core file; "" where LLDB does not say. Newer LLDBs do; a template, so that older headers compile.
-template <class Process>
-std::string core_path(Process& process) {
-  if constexpr (requires { process.GetCoreFile(); }) {
-    return path_of(process.GetCoreFile());
-  } else {
-    return "";
-  }
-}
-
 std::string executable_of(lldb::SBTarget& target) { return path_of(target.GetExecutable()); }
 
 // Core's reading of the core file, with the executable that was given to LLDB, where that fits.
@@ -133,6 +123,22 @@ void add_mappings(lldb::SBProcess& process, Memory& memory, ModuleSearch& search
 }
 
 }  // namespace
+
+namespace {
+
+// A template, so that the headers of older LLDBs compile.
+template <class Process>
+std::string core_path_of(Process& process) {
+  if constexpr (requires { process.GetCoreFile(); }) {
+    return path_of(process.GetCoreFile());
+  } else {
+    return "";
+  }
+}
+
+}  // namespace
+
+std::string core_path(lldb::SBProcess& process) { return core_path_of(process); }
 
 bool is_core(lldb::SBProcess& process) {
   const char* plugin = process.GetPluginName();

@@ -29,5 +29,7 @@ struct ModuleSearch {
 ModuleSearch find_host_modules(lldb::SBTarget target, lldb::SBProcess process, Memory& memory);
 
 bool is_core(lldb::SBProcess& process);
+// The path of the core file; "" where LLDB does not say (older ones).
+std::string core_path(lldb::SBProcess& process);
 
 }  // namespace stacktide::lldb_plugin

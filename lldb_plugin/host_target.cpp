@@ -84,6 +84,16 @@ std::vector<std::string> HostTarget::damage() const {
   return found_->damage;
 }
 
+std::uint64_t HostTarget::local_pid() const {
+  find_modules();
+  return found_->local ? pid() : 0;
+}
+
+std::string HostTarget::core_file() const {
+  lldb::SBProcess process = process_;
+  return is_core(process) ? core_path(process) : "";
+}
+
 std::optional<std::int64_t> HostTarget::now() const {
   find_modules();
   std::timespec time{};

@@ -45,6 +45,8 @@ class HostTarget : public Target {
   Result<std::vector<Thread>> threads() override;
   std::vector<std::string> damage() const override;
   std::optional<std::int64_t> now() const override;
+  std::uint64_t local_pid() const override;
+  std::string core_file() const override;
 
  private:
   void find_modules() const;

@@ -82,7 +82,9 @@ PythonTarget::PythonTarget(py::object host)
       read_memory_(host_.attr("read_memory")),
       kind_(kind_of(py::cast<std::string>(py::getattr(host_, "kind", py::str("host"))))),
       description_(py::cast<std::string>(host_.attr("description"))),
-      pid_(py::cast<std::uint64_t>(host_.attr("pid"))) {}
+      pid_(py::cast<std::uint64_t>(host_.attr("pid"))),
+      local_pid_(py::cast<std::uint64_t>(py::getattr(host_, "local_pid", py::int_(0)))),
+      core_file_(py::cast<std::string>(py::getattr(host_, "core_file", py::str("")))) {}
 
 PythonTarget::~PythonTarget() = default;
 

@@ -9,7 +9,7 @@ from typing import Dict, List, Optional
 import gdb
 import stacktide
 
-from .modules import ModuleFinder
+from .modules import ModuleFinder, native_pid
 
 PAGE = 4096
 REGISTERS = ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip")
@@ -71,7 +71,9 @@ class GdbTarget:
     def __init__(self, inferior: gdb.Inferior) -> None:
         self._inferior = inferior
         self.pid: int = inferior.pid
-        self.description = _description(inferior)
+        self.core_file = _core_file(inferior)
+        self.local_pid = native_pid()
+        self.description = self._describe()
 
     def read_memory(self, address: int, size: int) -> bytes:
         """As many bytes as are there from `address` on. GDB reads all or nothing, so a failed read is halved, at pages first."""
@@ -89,6 +91,14 @@ class GdbTarget:
         if len(first) < half:
             return first
         return first + bytes(self.read_memory(address + half, size - half))
+
+    def _describe(self) -> str:
+        """"process 4242 (/path/park)", "core park.core (/path/park)"."""
+        program = self._inferior.progspace.filename or "no executable"
+        connection = self._inferior.connection
+        if connection is not None and connection.type == "core":
+            return "core %s (%s)" % (self.core_file or "file", program)
+        return "process %d (%s)" % (self.pid, program)
 
     def modules(self) -> List[stacktide.Module]:
         """The main program first."""
@@ -134,11 +144,10 @@ def _fetch_registers_quietly(inferior: gdb.Inferior) -> None:
             pass
 
 
-def _description(inferior: gdb.Inferior) -> str:
-    """"process 4242 (/path/park)", "core park.core (/path/park)"."""
-    program = inferior.progspace.filename or "no executable"
+def _core_file(inferior: gdb.Inferior) -> str:
+    """The path of the inferior's core; "" when it has none, or GDB does not tell."""
     connection = inferior.connection
-    if connection is not None and connection.type == "core":
-        found = re.search(r"^\s*`(.*)', file type", gdb.execute("info target", to_string=True), re.MULTILINE)
-        return "core %s (%s)" % (found.group(1) if found else "file", program)
-    return "process %d (%s)" % (inferior.pid, program)
+    if connection is None or connection.type != "core":
+        return ""
+    found = re.search(r"^\s*`(.*)', file type", gdb.execute("info target", to_string=True), re.MULTILINE)
+    return found.group(1) if found else ""

@@ -59,7 +59,7 @@ class ModuleFinder:
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._native_pid = _native_pid()
+        self._native_pid = native_pid()
         self._objfiles = _objfile_paths()
 
     def find(self) -> List[stacktide.Module]:
@@ -200,7 +200,7 @@ def _objfile_paths() -> Dict[str, List[str]]:
     return result
 
 
-def _native_pid() -> int:
+def native_pid() -> int:
     """The process id where /proc of this machine describes the inferior, else 0."""
     inferior = gdb.selected_inferior()
     connection = inferior.connection

@@ -233,6 +233,20 @@ TEST_CASE("sched shows Ps, Ms, queues and idle ones") {
   blocked.call = "read";
   snapshot.ms = {m, blocked};
   snapshot.m_counts = {3, 2, 1};
+  OsThread of_m;
+  of_m.tid = 4243;
+  of_m.m = 1;
+  of_m.cpu = 2;
+  OsThread main;
+  main.tid = 4242;
+  main.name = "main";
+  main.stack_lo = 0x7ffd00000000;
+  main.stack_hi = 0x7ffd00021000;
+  main.sp = 0x7ffd00020000;
+  main.cpu = 0;
+  OsThread remote;  // of another machine
+  remote.tid = 4245;
+  snapshot.threads = {main, of_m, remote};
   snapshot.scheduler.global_queue = {30, 31};
   snapshot.scheduler.values.insert({{"idle_ps", 1}, {"idle_ms", 0}, {"live", 12}, {"created", 10'000}});
   CHECK(scheduler_text(snapshot, {}) ==
@@ -240,13 +254,17 @@ TEST_CASE("sched shows Ps, Ms, queues and idle ones") {
         "0  running  1     77         5      14  10 11 12 13 14 15 16 17 18 19 20 21 ... and 2 more\n"
         "1  idle     -      0         -       0\n"
         "\n"
-        "M  thread  status    goroutine  P  in call  system stack                      size  used  guard\n"
-        "1    4243  running           7  0           0x7f0000000000 - 0x7f0000010000  65536  4096   4096\n"
-        "2    4244  blocking          8  -  read     0x7f0000000000 - 0x7f0000010000  65536  4096   4096\n"
+        "M  thread  status    goroutine  P  in call  system stack                      size  used  guard  CPU\n"
+        "1    4243  running           7  0           0x7f0000000000 - 0x7f0000010000  65536  4096   4096    2\n"
+        "2    4244  blocking          8  -  read     0x7f0000000000 - 0x7f0000010000  65536  4096   4096    -\n"
         "1 of 3 Ms could not be read\n"
         "\n"
+        "other thread  name  stack                              size  used  guard  CPU\n"
+        "        4242  main  0x7ffd00000000 - 0x7ffd00021000  135168  4096      0    0\n"
+        "        4245        ?                                     ?     -      ?    -\n"
+        "\n"
         "global queue  2: 30 31\n"
-        "idle          Ps 1, Ms 0\n"
+        "idle          Ps 1: 1, Ms 0\n"
         "waiting\n"
         "goroutines    live 12, created 10,000\n"
         "stacks        policy auto, start size 2048, segment 8192, maximum 1,073,741,824\n");

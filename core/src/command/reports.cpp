@@ -3,8 +3,12 @@
 
 #include <algorithm>
 
+#include "analyze/address_space.h"
 #include "command/session_access.h"
 #include "command/table.h"
+#include "target/proc_fs.h"
+#include "target/regions.h"
+#include "view/address_space.h"
 #include "view/json.h"
 #include "view/views.h"
 
@@ -34,8 +38,12 @@ Json json_of(const HistoryModel& model, bool lines, std::string& out) {
 
 Result<CommandResult> run_scheduler(const CommandContext& context) {
   auto& session = context.session;
+  // While a live process still stands; a remote one has no mappings, and its own threads' stacks are not known then.
+  const auto regions = regions_of(session.target());
   auto& snapshot = *STACKTIDE_TRY(session.snapshot());
   if (!SessionAccess::layout(session).scheduler_on) return std::unexpected(feature_off(snapshot, "sched"));
+  find_thread_stacks(snapshot, regions.value_or(std::vector<Region>{}));
+  for (auto& thread : snapshot.threads) thread.cpu = last_cpu(session.target().local_pid(), thread.tid);
   CommandResult result;
   if (context.arguments.has("--json")) {
     auto json = json_head(snapshot);
@@ -44,6 +52,8 @@ Result<CommandResult> run_scheduler(const CommandContext& context) {
     for (const auto& p : snapshot.ps) ps.push_back(to_json(p));
     auto& ms = json["ms"] = Json::array();
     for (const auto& m : snapshot.ms) ms.push_back(to_json(m));
+    auto& threads = json["threads"] = Json::array();
+    for (const auto& thread : snapshot.threads) threads.push_back(to_json(thread));
     json["counts"] = {{"ps", to_json(snapshot.p_counts)}, {"ms", to_json(snapshot.m_counts)}};
     json["damage"] = snapshot.damage;
     result.out = dump(json);
@@ -103,7 +113,32 @@ Result<CommandResult> run_history(const CommandContext& context) {
   return result;
 }
 
+// Of a live process the mappings are read while it stands still.
+Result<CommandResult> run_layout(const CommandContext& context) {
+  auto& session = context.session;
+  const auto regions = STACKTIDE_TRY(regions_of(session.target()));
+  auto& snapshot = *STACKTIDE_TRY(session.snapshot());
+  find_thread_stacks(snapshot, regions);
+  std::vector<NamedAddress> roots;
+  for (const auto& root : SessionAccess::descriptor(session).roots) {
+    if (root.address != 0) roots.push_back({root.address, root.name});
+  }
+  const auto space = address_space(snapshot, regions, session.target().modules(), roots);
+  CommandResult result;
+  if (context.arguments.has("--json")) {
+    auto json = json_head(snapshot);
+    json["layout"] = to_json(space);
+    json["damage"] = snapshot.damage;
+    result.out = dump(json);
+  } else {
+    result.out = address_space_text(snapshot, space, context.style);
+  }
+  warn_of_target(result, snapshot);
+  return result;
+}
+
 Result<CommandResult> run_runtime(const CommandContext& context) {
+  if (context.arguments.has("--layout")) return run_layout(context);
   auto& snapshot = *STACKTIDE_TRY(context.session.snapshot());
   CommandResult result;
   if (context.arguments.has("--json")) {

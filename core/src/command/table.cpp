@@ -29,6 +29,10 @@ constexpr std::array kBacktraceOptions = {
     OptionInfo{"--no-group", Takes::nothing, "", "with all: do not join equal stacks"},
     kJson,
 };
+constexpr std::array kRuntimeOptions = {
+    OptionInfo{"--layout", Takes::nothing, "", "draw the address space of the process"},
+    kJson,
+};
 constexpr std::array kHistoryOptions = {
     OptionInfo{"--limit", Takes::value, "N", "the N latest events, or the N hottest splits; 0: all"},
     OptionInfo{"--splits", Takes::nothing, "", "the calls that led from one segment to another, most frequent first"},
@@ -76,12 +80,14 @@ constexpr std::array kCommands = {
                  kOnlyJson,
                  1,
                  run_stack},
-    CommandEntry{{"sched", "", "the scheduler: Ps with run queues, Ms with thread stacks, idle ones",
-                  "in call: the library function that an M's goroutine is in; it has given its P away.\n"
-                  "$ sched"},
-                 kOnlyJson,
-                 0,
-                 run_scheduler},
+    CommandEntry{
+        {"sched", "", "the scheduler: Ps with run queues, Ms with thread stacks, idle ones",
+         "in call: the library function that an M's goroutine is in; it has given its P away.\n"
+         "guard: bytes below the stack that must not be touched. CPU: where the thread last ran; a core does not tell.\n"
+         "$ sched"},
+        kOnlyJson,
+        0,
+        run_scheduler},
     CommandEntry{{"history", "[ID]", "how stacks grew and shrank, from the events that the runtime keeps in memory",
                   "Times are seconds since the runtime started. lost: events that later ones have overwritten.\n"
                   "Splits are counted by function and caller, over all goroutines and from the start.\n"
@@ -128,11 +134,14 @@ constexpr std::array kCommands = {
         kAuditOptions,
         0,
         run_audit},
-    CommandEntry{{"runtime", "", "the target and its runtime: descriptor, ABI, policy, constants, what is off or damaged",
-                  "$ runtime"},
-                 kOnlyJson,
-                 0,
-                 run_runtime},
+    CommandEntry{
+        {"runtime", "", "the target and its runtime: descriptor, ABI, policy, constants, what is off or damaged",
+         "--layout: text, heap, the arena of goroutine stacks and the threads' stacks, where the process has them.\n"
+         "$ runtime\n"
+         "$ runtime --layout"},
+        kRuntimeOptions,
+        0,
+        run_runtime},
 };
 
 template <std::size_t... I>

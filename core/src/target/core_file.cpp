@@ -35,6 +35,7 @@ void read_segments(CoreContents& core, const std::vector<ElfSegment>& headers) {
     segment.start = header.address;
     segment.dumped = header.address + dumped;
     segment.end = header.address + memory;
+    segment.readable = (header.flags & PF_R) != 0;
     segment.writable = (header.flags & PF_W) != 0;
     segment.executable = (header.flags & PF_X) != 0;
     segment.bytes = slice(file, header.offset, dumped);

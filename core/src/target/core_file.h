@@ -23,6 +23,7 @@ struct CoreSegment {
   Address start = 0;
   Address dumped = 0;
   Address end = 0;
+  bool readable = false;
   bool writable = false;
   bool executable = false;
   std::span<const std::byte> bytes;  // of the mapped file

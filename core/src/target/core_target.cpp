@@ -27,6 +27,7 @@ class CoreTarget : public Target {
   TargetKind kind() const override { return TargetKind::core; }
   std::string description() const override;
   std::uint64_t pid() const override { return core_.pid; }
+  std::string core_file() const override { return path_; }
   Memory& memory() override { return memory_; }
   const std::vector<Module>& modules() override { return modules_; }
   Result<std::vector<Thread>> threads() override;

@@ -60,8 +60,8 @@ std::string unescape(std::string_view path) {
 }
 
 // "7f00-7f10 r-xp 00001000 08:01 1234   /usr/lib/libc.so.6"
-std::optional<Mapping> parse_mapping(std::string_view line) {
-  Mapping mapping;
+std::optional<Region> parse_region(std::string_view line) {
+  Region region;
   const auto start = to_number<Address>(take(line, '-'), 16);
   const auto end = to_number<Address>(take(line, ' '), 16);
   const std::string_view permissions = take(line, ' ');
@@ -69,15 +69,16 @@ std::optional<Mapping> parse_mapping(std::string_view line) {
   take(line, ' ');  // device
   take(line, ' ');  // inode
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-  if (!start || !end || !offset || permissions.size() < 4 || line.empty()) return std::nullopt;
-  if (!line.starts_with('/') && line != "[vdso]") return std::nullopt;
-  mapping.start = *start;
-  mapping.end = *end;
-  mapping.offset = *offset;
-  mapping.executable = permissions[2] == 'x';
-  mapping.path = unescape(line);
-  mapping.deleted = strip_deleted(mapping.path);
-  return mapping;
+  if (!start || !end || *start >= *end || !offset || permissions.size() < 4) return std::nullopt;
+  region.start = *start;
+  region.end = *end;
+  region.offset = *offset;
+  region.readable = permissions[0] == 'r';
+  region.writable = permissions[1] == 'w';
+  region.executable = permissions[2] == 'x';
+  region.name = unescape(line);
+  region.deleted = strip_deleted(region.name);
+  return region;
 }
 
 }  // namespace
@@ -116,10 +117,37 @@ std::vector<std::uint64_t> list_threads(std::uint64_t pid) {
 
 std::vector<Mapping> parse_maps(std::string_view text) {
   std::vector<Mapping> mappings;
-  while (!text.empty()) {
-    if (auto mapping = parse_mapping(take(text, '\n'))) mappings.push_back(*std::move(mapping));
+  for (Region& region : parse_regions(text)) {
+    if (!region.name.starts_with('/') && region.name != "[vdso]") continue;
+    mappings.push_back({.start = region.start,
+                        .end = region.end,
+                        .offset = region.offset,
+                        .executable = region.executable,
+                        .deleted = region.deleted,
+                        .path = std::move(region.name)});
   }
   return mappings;
+}
+
+std::vector<Region> parse_regions(std::string_view text) {
+  std::vector<Region> regions;
+  while (!text.empty()) {
+    if (auto region = parse_region(take(text, '\n'))) regions.push_back(*std::move(region));
+  }
+  return regions;
+}
+
+// The 39th field of stat (proc(5), "processor"); the second, the name in parentheses, may hold anything.
+std::optional<std::uint32_t> last_cpu(std::uint64_t pid, std::uint64_t tid) {
+  const auto text = read_text_file(fmt::format("/proc/{}/task/{}/stat", pid, tid), 4096);
+  if (!text) return std::nullopt;
+  std::string_view rest = *text;
+  const auto name_end = rest.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 > rest.size()) return std::nullopt;
+  rest.remove_prefix(name_end + 2);
+  constexpr int kBefore = 39 - 3;
+  for (int i = 0; i < kBefore; ++i) take(rest, ' ');
+  return to_number<std::uint32_t>(take(rest, ' '));
 }
 
 std::string explain_refusal(const AccessFacts& facts) {

@@ -11,6 +11,7 @@
 
 #include "stacktide/core/result.h"
 #include "target/module_list.h"
+#include "target/regions.h"
 
 namespace stacktide {
 
@@ -30,8 +31,15 @@ ProcessStatus parse_status(std::string_view text);
 // Ids of the threads of a process, the main thread first; at most 2^20. Empty when the process is gone.
 std::vector<std::uint64_t> list_threads(std::uint64_t pid);
 
-// Mappings of files and the vdso; lines that make no sense are left out.
+// No /proc/PID/maps is read beyond this many bytes.
+inline constexpr std::size_t kMaxMapsText = std::size_t{1} << 28U;
+// The text of /proc/PID/maps, whole; lines that make no sense are left out.
+std::vector<Region> parse_regions(std::string_view text);
+// Of these, files and the vdso.
 std::vector<Mapping> parse_maps(std::string_view text);
+
+// The CPU that a thread runs on or ran on last; nothing when it is gone.
+std::optional<std::uint32_t> last_cpu(std::uint64_t pid, std::uint64_t tid);
 
 // One line that says which of the reasons it is that this process may not be looked into, and what to do about that one:
 // another user's process, a missing CAP_SYS_PTRACE, ptrace_scope, or a process that is not dumpable.

@@ -27,8 +27,6 @@
 namespace stacktide {
 namespace {
 
-constexpr std::size_t kMaxMapsText = std::size_t{1} << 28U;
-
 std::int64_t monotonic_now() {
   timespec time{};
   ::clock_gettime(CLOCK_MONOTONIC, &time);
@@ -78,6 +76,7 @@ class ProcessTarget : public Target {
   TargetKind kind() const override { return TargetKind::process; }
   std::string description() const override { return fmt::format("process {} ({})", pid_, printable(executable_)); }
   std::uint64_t pid() const override { return pid_; }
+  std::uint64_t local_pid() const override { return pid_; }
   Memory& memory() override { return kept_; }
   const std::vector<Module>& modules() override { return modules_; }
   std::vector<std::string> damage() const override { return damage_; }

@@ -145,6 +145,17 @@ Json to_json(const Machine& m) {
           {"damage", damage_json(m.damage)}};
 }
 
+Json to_json(const OsThread& thread) {
+  return {{"tid", thread.tid},
+          {"name", thread.name},
+          {"m", value_or_null(thread.m)},
+          {"stack_lo", address_or_null(thread.stack_lo)},
+          {"stack_hi", address_or_null(thread.stack_hi)},
+          {"guard_size", thread.guard_size},
+          {"sp", address_or_null(thread.sp)},
+          {"cpu", thread.cpu ? Json(*thread.cpu) : Json(nullptr)}};
+}
+
 Json to_json(const Processor& p) {
   return {{"id", p.id},
           {"address", hex(p.address)},

@@ -23,6 +23,7 @@ Json to_json(const Goroutine& goroutine);
 Json to_json(const Backtrace& backtrace);  // {"frames":[...],"complete":...,"stop_reason":...}
 Json to_json(const StackReport& report, std::optional<bool> canary_intact);
 Json to_json(const Machine& machine);
+Json to_json(const OsThread& thread);
 Json to_json(const Processor& processor);
 Json to_json(const Scheduler& scheduler);
 Json to_json(const StackEvent& event);

@@ -35,6 +35,55 @@ std::string skipped(const Counts& counts, std::string_view what) {
   return counts.skipped == 0 ? "" : fmt::format("{} of {} {} could not be read\n", counts.skipped, counts.total, what);
 }
 
+// "Ps 2: 0 1, Ms 1: 4": the runtime's counts, and who it is.
+std::string idle_text(const Snapshot& snapshot) {
+  const auto ids = [](const auto& all) {
+    std::vector<std::uint64_t> idle;
+    for (const auto& one : all) {
+      if (one.status == "idle") idle.push_back(one.id);
+    }
+    return idle.empty() ? "" : ": " + queue_text(idle);
+  };
+  std::string text;
+  const auto add = [&](const char* name, const char* label, const std::string& who) {
+    const auto found = snapshot.scheduler.values.find(name);
+    if (found == snapshot.scheduler.values.end()) return;
+    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", label, grouped(found->second), who);
+  };
+  add("idle_ps", "Ps", ids(snapshot.ps));
+  add("idle_ms", "Ms", ids(snapshot.ms));
+  add("spinning_ms", "spinning Ms", "");
+  return text;
+}
+
+std::string cpu_text(const OsThread& thread) { return thread.cpu ? fmt::format("{}", *thread.cpu) : "-"; }
+
+std::string cpu_of(const Snapshot& snapshot, std::uint64_t tid) {
+  const auto found = std::ranges::find(snapshot.threads, tid, &OsThread::tid);
+  return found == snapshot.threads.end() ? "-" : cpu_text(*found);
+}
+
+// Those that run no goroutines: the monitor's, the program's own.
+std::string other_threads(const Snapshot& snapshot, const Style& style) {
+  Table table;
+  table.column("other thread", Align::right);
+  table.column("name", Align::left);
+  table.column("stack", Align::left);
+  for (const auto* header : {"size", "used", "guard", "CPU"}) table.column(header, Align::right);
+  bool any = false;
+  for (const auto& thread : snapshot.threads) {
+    if (std::ranges::any_of(snapshot.ms, [&](const Machine& m) { return m.tid == thread.tid; })) continue;
+    const bool known = thread.stack_lo < thread.stack_hi;
+    table.row({fmt::format("{}", thread.tid), thread.name,
+               known ? fmt::format("{} - {}", hex(thread.stack_lo), hex(thread.stack_hi)) : "?",
+               known ? fmt::format("{}", thread.stack_hi - thread.stack_lo) : "?",
+               thread.used() ? fmt::format("{}", *thread.used()) : "-", known ? fmt::format("{}", thread.guard_size) : "?",
+               cpu_text(thread)});
+    any = true;
+  }
+  return any ? table.render(style) + "\n" : "";
+}
+
 }  // namespace
 
 std::string scheduler_text(const Snapshot& snapshot, const Style& style) {
@@ -54,17 +103,17 @@ std::string scheduler_text(const Snapshot& snapshot, const Style& style) {
   for (const auto* header : {"goroutine", "P"}) ms.column(header, Align::right);
   ms.column("in call", Align::left);
   ms.column("system stack", Align::left);
-  for (const auto* header : {"size", "used", "guard"}) ms.column(header, Align::right);
+  for (const auto* header : {"size", "used", "guard", "CPU"}) ms.column(header, Align::right);
   for (const auto& m : snapshot.ms) {
     const bool known = m.stack_hi > m.stack_lo;
     const bool inside = known && m.sp >= m.stack_lo && m.sp <= m.stack_hi;
-    ms.row({fmt::format("{}", m.id), fmt::format("{}", m.tid), m.status, goroutine_or_none(m.goroutine), id_or_none(m.p), m.call,
-            known ? fmt::format("{} - {}", hex(m.stack_lo), hex(m.stack_hi)) : "?",
+    ms.row({fmt::format("{}", m.id), fmt::format("{}", m.tid), m.status, goroutine_or_none(m.goroutine), id_or_none(m.p),
+            m.call, known ? fmt::format("{} - {}", hex(m.stack_lo), hex(m.stack_hi)) : "?",
             known ? fmt::format("{}", m.stack_hi - m.stack_lo) : "?", inside ? fmt::format("{}", m.stack_hi - m.sp) : "-",
-            fmt::format("{}", m.guard_size)});
+            fmt::format("{}", m.guard_size), cpu_of(snapshot, m.tid)});
   }
   auto out = ps.render(style) + skipped(snapshot.p_counts, "Ps") + "\n" + ms.render(style) +
-             skipped(snapshot.m_counts, "Ms") + "\n";
+             skipped(snapshot.m_counts, "Ms") + "\n" + other_threads(snapshot, style);
   const auto& scheduler = snapshot.scheduler;
   Table facts;
   facts.column("", Align::left);
@@ -72,7 +121,7 @@ std::string scheduler_text(const Snapshot& snapshot, const Style& style) {
   facts.row({"global queue", scheduler.global_queue.empty() ? "empty"
                                                             : fmt::format("{}: {}", grouped(scheduler.global_queue.size()),
                                                                           queue_text(scheduler.global_queue))});
-  facts.row({"idle", value_line(scheduler, {{"idle_ps", "Ps"}, {"idle_ms", "Ms"}, {"spinning_ms", "spinning Ms"}})});
+  facts.row({"idle", idle_text(snapshot)});
   facts.row({"waiting", value_line(scheduler, {{"blocking", "in calls without a P"}, {"timers", "timers"}})});
   facts.row({"goroutines", value_line(scheduler, {{"live", "live"}, {"created", "created"}})});
   facts.row({"stacks", fmt::format("policy {}, {}", scheduler.policy,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "analyze/frames.h"
 
@@ -92,6 +93,20 @@ std::string grouped(std::uint64_t value) {
   if (text.size() <= 4) return text;
   for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, 1, ',');
   return text;
+}
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB"};
+  constexpr std::uint64_t kStep = 1024;
+  if (bytes < kStep) return plural(bytes, "byte");
+  std::uint64_t unit = kStep;
+  std::size_t name = 0;
+  while (name + 1 < kUnits.size() && bytes / unit >= kStep) {
+    unit *= kStep;
+    ++name;
+  }
+  if (bytes % unit == 0) return fmt::format("{} {}", bytes / unit, kUnits[name]);
+  return fmt::format("{:.1f} {}", static_cast<double>(bytes) / static_cast<double>(unit), kUnits[name]);
 }
 
 std::string bold(std::string_view text, const Style& style) {

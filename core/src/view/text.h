@@ -50,6 +50,8 @@ std::string duration(std::int64_t nanoseconds);
 std::string plural(std::uint64_t count, std::string_view noun);
 // "9800", "12,000": in threes from five digits on.
 std::string grouped(std::uint64_t value);
+// "512 bytes", "28 KiB", "753.1 MiB": one decimal where it is not exact.
+std::string size_text(std::uint64_t bytes);
 std::string bold(std::string_view text, const Style& style);
 std::string dim(std::string_view text, const Style& style);
 // A function's name for a column: when it is long, template arguments become "<...>".

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/printable.h"
 #include "walk/parts.h"
 
@@ -37,7 +40,17 @@ void read_threads(WalkContext& context) {
     context.snapshot.damage.push_back(describe(threads.error()));
     return;
   }
-  for (const auto& thread : *threads) context.threads.emplace(thread.tid, thread.registers);
+  for (const auto& thread : *threads) {
+    context.threads.emplace(thread.tid, thread.registers);
+    OsThread known;
+    known.tid = thread.tid;
+    known.name = printable(thread.name);
+    known.sp = thread.registers.get(Register::rsp).value_or(0);
+    context.snapshot.threads.push_back(std::move(known));
+  }
+  // Hosts have orders of their own.
+  const auto pid = context.snapshot.pid;
+  std::ranges::sort(context.snapshot.threads, {}, [pid](const OsThread& t) { return std::pair(t.tid != pid, t.tid); });
 }
 
 // Waiting times need one clock reading: the target's own, else the last one that the runtime took.

@@ -1,8 +1,8 @@
 // Commands: one table, four front ends (CLI, GDB, LLDB, Python).
 //
-// Concept. A Session holds one target for as long as it stands still: descriptor, snapshot, symbols and unwinder, each made on first
-// use. A front end opens a Session per stop, calls run(), prints what comes back, and drops it. All text is made here, so the
-// same words give the same output everywhere.
+// Concept. A Session holds one target for as long as it stands still: descriptor, snapshot, symbols and unwinder, each made
+// on first use. A front end opens a Session per stop, calls run(), prints what comes back, and drops it. All text is made
+// here, so the same words give the same output everywhere.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ class Session {
   Session& operator=(Session&&) noexcept;
 
   Target& target();
-  // The walked target without frames. Fails with no_runtime, bad_descriptor or memory_fault when not even the descriptor could be read.
+  // The walked target without frames. Fails with no_runtime, bad_descriptor or memory_fault when not even the descriptor
+  // could be read.
   Result<Snapshot*> snapshot();
   // One goroutine by id; no_such_goroutine names the ids there are.
   Result<Goroutine*> goroutine(std::uint64_t id);
@@ -59,10 +60,10 @@ enum class HostKind : std::uint8_t { cli, gdb, lldb, python };
 struct CommandOptions {
   HostKind host = HostKind::cli;
   bool colour = false;
-  bool terminal = false;               // a person reads: limits and folding apply
-  std::uint32_t width = 0;             // columns, 0 unknown
-  std::uint64_t current_thread = 0;    // OS thread id selected in the host, 0 none: marks its goroutine with '*'
-  std::uint64_t current_goroutine = 0; // goroutine selected in the host, 0 none: wins over current_thread
+  bool terminal = false;                // a person reads: limits and folding apply
+  std::uint32_t width = 0;              // columns, 0 unknown
+  std::uint64_t current_thread = 0;     // OS thread id selected in the host, 0 none: marks its goroutine with '*'
+  std::uint64_t current_goroutine = 0;  // goroutine selected in the host, 0 none: wins over current_thread
 };
 
 // Exit codes: 0 fine, 1 findings, 2 usage or unreadable target, 3 partial result, printed.
@@ -81,10 +82,11 @@ struct CommandInfo {
 
 // In the order that help shows.
 std::span<const CommandInfo> commands();
-// words[0] is a command of the table, the rest its arguments and options (--json, ...). `goroutine 7 stack` and `goroutine stack 7` are the
-// host's business: it passes {"stack", "7"}.
+// words[0] is a command of the table, the rest its arguments and options (--json, ...). `goroutine 7 stack` and `goroutine
+// stack 7` are the host's business: it passes {"stack", "7"}.
 CommandResult run(Session& session, const std::vector<std::string>& words, const CommandOptions& options);
-// The text of `help` or `help COMMAND` for a host; how commands are written there differs ("goroutine list", "stacktide list --pid N").
+// The text of `help` or `help COMMAND` for a host; how commands are written there differs ("goroutine list", "stacktide list
+// --pid N").
 CommandResult help(const std::vector<std::string>& words, HostKind host);
 // Ways to go on from a partly typed command line, for completion: commands, options, goroutine ids.
 std::vector<std::string> complete(Session* session, const std::vector<std::string>& words, std::string_view partial);

@@ -57,9 +57,9 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string context, std::uin
 }  // namespace stacktide
 
 // Yields the value of a Result, or returns its error from the enclosing function.
-#define STACKTIDE_TRY(...)                                    \
-  ({                                                          \
-    auto try_result_ = (__VA_ARGS__);                         \
+#define STACKTIDE_TRY(...)                                                    \
+  ({                                                                          \
+    auto try_result_ = (__VA_ARGS__);                                         \
     if (!try_result_) return std::unexpected(std::move(try_result_).error()); \
-    *std::move(try_result_);                                  \
+    *std::move(try_result_);                                                  \
   })

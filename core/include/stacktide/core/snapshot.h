@@ -144,6 +144,23 @@ struct Machine {  // an M
   std::vector<Error> damage;
 };
 
+// A thread of the process, an M's or not. Stack and CPU are filled by `sched` and `runtime --layout`, where the system tells
+// them.
+struct OsThread {
+  std::uint64_t tid = 0;
+  std::string name;
+  std::optional<std::uint64_t> m;  // id of its M
+  Address sp = 0;                  // 0: unknown
+  Address stack_lo = 0;            // both 0: unknown
+  Address stack_hi = 0;
+  std::uint64_t guard_size = 0;      // bytes below stack_lo that must not be touched
+  std::optional<std::uint32_t> cpu;  // that it last ran on; cores do not record it
+  std::optional<std::uint64_t> used() const {
+    if (stack_lo >= stack_hi || sp < stack_lo || sp > stack_hi) return std::nullopt;
+    return stack_hi - sp;
+  }
+};
+
 struct Processor {  // a P
   std::uint64_t id = 0;
   Address address = 0;
@@ -236,6 +253,7 @@ struct Snapshot {
   Counts m_counts;
   std::vector<Processor> ps;
   Counts p_counts;
+  std::vector<OsThread> threads;  // of the process, the main thread first
   Scheduler scheduler;
   std::vector<StackEvent> events;           // by time
   Counts event_counts;                      // skipped: overwritten in a ring

@@ -36,8 +36,7 @@ class Memory {
   // Reads a zero-terminated string of at most `limit` bytes; one without an end within the limit is cut there.
   Result<std::string> read_string(Address address, std::size_t limit);
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  Result<T> read_value(Address address) {
+  requires std::is_trivially_copyable_v<T> Result<T> read_value(Address address) {
     T value{};
     if (auto done = read(address, std::as_writable_bytes(std::span(&value, 1))); !done) return std::unexpected(done.error());
     return value;
@@ -64,13 +63,13 @@ struct Registers {
 
 // An ELF file mapped into the target.
 struct Module {
-  std::string path;      // as the target names it
-  std::string file;      // what to open here ("/proc/PID/root/..."); "" when the file is gone or is another build
-  Address load_bias = 0; // added to the file's addresses
-  Address start = 0;     // lowest mapped address
-  Address end = 0;       // one past the highest
-  std::string build_id;  // lower-case hex as found in the target's memory; "" unknown
-  std::string problem;   // why `file` is empty, for people; "" otherwise
+  std::string path;       // as the target names it
+  std::string file;       // what to open here ("/proc/PID/root/..."); "" when the file is gone or is another build
+  Address load_bias = 0;  // added to the file's addresses
+  Address start = 0;      // lowest mapped address
+  Address end = 0;        // one past the highest
+  std::string build_id;   // lower-case hex as found in the target's memory; "" unknown
+  std::string problem;    // why `file` is empty, for people; "" otherwise
 };
 
 struct Thread {
@@ -101,9 +100,13 @@ class Target {
   virtual Result<std::vector<Thread>> threads() = 0;
   // What is missing from the target, one line each: "core is cut short at ...". Empty: nothing known.
   virtual std::vector<std::string> damage() const { return {}; }
-  // Lets a process that was stopped for reading run on; these ranges still read as they are now. Does nothing when they are too much to
-  // keep (256 MiB), and for targets that do not hold one: cores, hosts, processes read as they run.
+  // Lets a process that was stopped for reading run on; these ranges still read as they are now. Does nothing when they are
+  // too much to keep (256 MiB), and for targets that do not hold one: cores, hosts, processes read as they run.
   virtual void release(std::span<const MemoryRange> keep) { static_cast<void>(keep); }
+  // The process id by which /proc of this machine describes the target; 0 for cores and remote targets.
+  virtual std::uint64_t local_pid() const { return 0; }
+  // The path of the core file on this machine; "" for processes, and where it is not known.
+  virtual std::string core_file() const { return {}; }
   // CLOCK_MONOTONIC of the target in nanoseconds; nothing for cores and remote targets.
   virtual std::optional<std::int64_t> now() const { return std::nullopt; }
 };
@@ -111,9 +114,9 @@ class Target {
 struct ProcessOptions {
   bool stop = true;  // PTRACE_SEIZE and interrupt all threads while open; false: read without stopping it
 };
-// Opens a live process. With options.stop its threads stand still until the target is released or closed, or this process dies. A process
-// that another tracer holds is read without stopping it, with a line in damage(). Errors: no_such_process, permission_denied,
-// unsupported_target.
+// Opens a live process. With options.stop its threads stand still until the target is released or closed, or this process
+// dies. A process that another tracer holds is read without stopping it, with a line in damage(). Errors: no_such_process,
+// permission_denied, unsupported_target.
 Result<std::unique_ptr<Target>> open_process(std::uint64_t pid, const ProcessOptions& options = {});
 // For how long open_process kept its threads stopped so far, in nanoseconds; 0 for other targets.
 std::int64_t pause_of(const Target& target);
@@ -121,8 +124,8 @@ std::int64_t pause_of(const Target& target);
 struct CoreOptions {
   std::string executable;  // overrides the path recorded in the core; "" takes that
 };
-// Opens an ELF core file. Errors: io_error, not_an_elf_file, not_a_core_file, unsupported_target, build_id_mismatch (only for an executable
-// given by hand; a recorded one that no longer fits is dropped with a line in damage()).
+// Opens an ELF core file. Errors: io_error, not_an_elf_file, not_a_core_file, unsupported_target, build_id_mismatch (only
+// for an executable given by hand; a recorded one that no longer fits is dropped with a line in damage()).
 Result<std::unique_ptr<Target>> open_core(const std::string& path, const CoreOptions& options = {});
 
 }  // namespace stacktide
