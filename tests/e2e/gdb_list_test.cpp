@@ -9,6 +9,7 @@
 
 #include "support/gdb.h"
 #include "support/park.h"
+#include "support/sched_text.h"
 
 using namespace stacktide::test;
 
@@ -34,7 +35,9 @@ void check_like_cli(const GdbSession& gdb, const std::vector<std::string>& targe
   same("info goroutines", {"list"});
   same("goroutine stack 20", {"stack", "20"});
   same("goroutine bt 20", {"bt", "20"});
-  same("goroutine sched", {"sched"});
+  std::vector<std::string> sched = {"sched"};
+  sched.insert(sched.end(), target.begin(), target.end());
+  CHECK(alike(gdb.of("goroutine sched")) == alike(cli(sched)));
   same("goroutine history 20", {"history", "20"});
 }
 

@@ -233,19 +233,9 @@ TEST_CASE("sched shows Ps, Ms, queues and idle ones") {
   blocked.call = "read";
   snapshot.ms = {m, blocked};
   snapshot.m_counts = {3, 2, 1};
-  OsThread of_m;
-  of_m.tid = 4243;
-  of_m.m = 1;
-  of_m.cpu = 2;
-  OsThread main;
-  main.tid = 4242;
-  main.name = "main";
-  main.stack_lo = 0x7ffd00000000;
-  main.stack_hi = 0x7ffd00021000;
-  main.sp = 0x7ffd00020000;
-  main.cpu = 0;
-  OsThread remote;  // of another machine
-  remote.tid = 4245;
+  const OsThread main{4242, "main", {}, 0x7ffd00020000, 0x7ffd00000000, 0x7ffd00021000, 0, 0};
+  const OsThread of_m{4243, "", 1, 0, 0, 0, 0, 2};
+  const OsThread remote{4245, "", {}, 0, 0, 0, 0, {}};  // of another machine
   snapshot.threads = {main, of_m, remote};
   snapshot.scheduler.global_queue = {30, 31};
   snapshot.scheduler.values.insert({{"idle_ps", 1}, {"idle_ms", 0}, {"live", 12}, {"created", 10'000}});

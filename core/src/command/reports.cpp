@@ -43,7 +43,11 @@ Result<CommandResult> run_scheduler(const CommandContext& context) {
   auto& snapshot = *STACKTIDE_TRY(session.snapshot());
   if (!SessionAccess::layout(session).scheduler_on) return std::unexpected(feature_off(snapshot, "sched"));
   find_thread_stacks(snapshot, regions.value_or(std::vector<Region>{}));
-  for (auto& thread : snapshot.threads) thread.cpu = last_cpu(session.target().local_pid(), thread.tid);
+  for (auto& thread : snapshot.threads) {
+    thread.cpu = last_cpu(session.target().local_pid(), thread.tid);
+    // A core holds none; what a debugger shows there is the program's.
+    if (!session.target().core_file().empty()) thread.name.clear();
+  }
   CommandResult result;
   if (context.arguments.has("--json")) {
     auto json = json_head(snapshot);
