@@ -160,7 +160,7 @@ std::uint64_t stacktide_chan_waiting_impl(void* channel) {
   if (channel == nullptr) return 0;
   Channel& c = *static_cast<Channel*>(channel);
   std::lock_guard guard(c.lock);
-  return c.receivers.length() + c.senders.length();
+  return c.receivers.length + c.senders.length;
 }
 
 std::uint64_t stacktide_chan_cap_impl(void* channel) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "arena.h"
+#include "channel_core.h"
 #include "events.h"
 #include "goroutine.h"
 #include "hot_splits.h"
@@ -15,6 +16,7 @@
 #include "scheduler.h"
 #include "stack_map.h"
 #include "stacktide/abi.h"
+#include "sync_cores.h"
 #include "worker.h"
 
 namespace stacktide::runtime {
@@ -33,6 +35,11 @@ using type_hot_split = HotSplit;
 using type_span = Span;
 using type_stack_cell = StackCell;
 using type_stack_maps = StackMaps;
+using type_channel = Channel;
+using type_mutex = Mutex;
+using type_wait_group = WaitGroup;
+using type_wait_queue = WaitQueue;
+using type_waiter = Waiter;
 
 // M is published with its private part too; offsetof on these (standard layout but for atomics) is what GCC supports.
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"

@@ -16,8 +16,7 @@
 #include "fatal.h"
 #include "scheduler.h"
 #include "stacktide/detail/entries.h"
-#include "stacktide/detail/mutex_state.h"
-#include "wait_queue.h"
+#include "sync_cores.h"
 
 namespace stacktide::runtime {
 namespace {
@@ -25,16 +24,6 @@ namespace {
 using detail::mutex_state;
 
 constexpr std::int64_t kStarving = 1'000'000;  // nanoseconds, Go's
-
-struct Mutex : mutex_state {
-  std::mutex lock;
-  WaitQueue waiters;
-  bool candidate = false;  // a waiter was woken and has not come back yet
-  bool starving = false;
-  std::atomic<std::uint64_t> references = 1;
-
-  std::uint32_t contended() const { return waiters.empty() ? 0 : kContended; }
-};
 
 Mutex& of(mutex_state* core) { return static_cast<Mutex&>(*core); }
 
@@ -108,7 +97,7 @@ void stacktide_mutex_unlock_impl(mutex_state* core) {
 
 std::uint64_t stacktide_mutex_waiting_impl(mutex_state* core) {
   std::lock_guard guard(of(core).lock);
-  return of(core).waiters.length();
+  return of(core).waiters.length;
 }
 
 }  // extern "C"

@@ -4,19 +4,9 @@
 
 #include "fatal.h"
 #include "scheduler.h"
-#include "wait_queue.h"
+#include "sync_cores.h"
 
 namespace stacktide::runtime {
-namespace {
-
-struct WaitGroup {
-  std::mutex lock;
-  std::int64_t count = 0;
-  WaitQueue waiters;
-  std::atomic<std::uint64_t> references = 1;
-};
-
-}  // namespace
 
 extern "C" {
 

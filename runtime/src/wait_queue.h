@@ -31,25 +31,27 @@ struct Waiter {
   bool queued;
 };
 
-// First in, first out.
-class WaitQueue {
- public:
-  bool empty() const { return first_ == nullptr; }
-  std::uint64_t length() const { return length_; }
+// First in, first out. The members are public for the descriptor, which exports them; write them by the functions only.
+struct WaitQueue {
+  Waiter* first = nullptr;
+  Waiter* last = nullptr;
+  std::uint64_t length = 0;
 
-  void put(Waiter& w) { insert(w, last_, nullptr); }
+  bool empty() const { return first == nullptr; }
+
+  void put(Waiter& w) { insert(w, last, nullptr); }
   // Before all others: who was woken in vain goes back to its place.
-  void put_first(Waiter& w) { insert(w, nullptr, first_); }
+  void put_first(Waiter& w) { insert(w, nullptr, first); }
   void remove(Waiter& w) {
-    (w.previous != nullptr ? w.previous->next : first_) = w.next;
-    (w.next != nullptr ? w.next->previous : last_) = w.previous;
+    (w.previous != nullptr ? w.previous->next : first) = w.next;
+    (w.next != nullptr ? w.next->previous : last) = w.previous;
     w.previous = w.next = nullptr;
     w.queued = false;
-    --length_;
+    --length;
   }
   // The first one whose wait is not decided yet, and is now: the caller must wake() it. nullptr: there is none.
   Waiter* take() {
-    while (Waiter* w = first_) {
+    while (Waiter* w = first) {
       remove(*w);
       // Pairs with the other exchanges of this flag: each select has one winner. What the winner writes reaches the
       // goroutine by ready().
@@ -62,15 +64,11 @@ class WaitQueue {
   void insert(Waiter& w, Waiter* previous, Waiter* next) {
     w.previous = previous;
     w.next = next;
-    (previous != nullptr ? previous->next : first_) = &w;
-    (next != nullptr ? next->previous : last_) = &w;
+    (previous != nullptr ? previous->next : first) = &w;
+    (next != nullptr ? next->previous : last) = &w;
     w.queued = true;
-    ++length_;
+    ++length;
   }
-
-  Waiter* first_ = nullptr;
-  Waiter* last_ = nullptr;
-  std::uint64_t length_ = 0;
 };
 
 // The plain waiter of a goroutine that has called begin_park(), with nothing left in it of an earlier wait.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "arena.h"
+#include "channel_core.h"
 #include "events.h"
 #include "goroutine.h"
 #include "hot_splits.h"
@@ -23,6 +24,7 @@
 #include "stack_map.h"
 #include "stacktide/abi.h"
 #include "support/process.h"
+#include "sync_cores.h"
 #include "worker.h"
 
 namespace {
@@ -41,6 +43,11 @@ using type_hot_split = stacktide::runtime::HotSplit;
 using type_span = stacktide::runtime::Span;
 using type_stack_cell = stacktide::runtime::StackCell;
 using type_stack_maps = stacktide::runtime::StackMaps;
+using type_channel = stacktide::runtime::Channel;
+using type_mutex = stacktide::runtime::Mutex;
+using type_wait_group = stacktide::runtime::WaitGroup;
+using type_wait_queue = stacktide::runtime::WaitQueue;
+using type_waiter = stacktide::runtime::Waiter;
 
 std::vector<char> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -195,6 +202,9 @@ TEST_CASE("each exported field has its member's offset and width, and a kind tha
         break;
       case STACKTIDE_KIND_TEXT:
         CHECK(field.width > 0);
+        break;
+      case STACKTIDE_KIND_RECORD:
+        CHECK(std::ranges::any_of(types, [&](const auto& inner) { return inner.size == field.width; }));
         break;
       default:
         FAIL("kind " << field.kind);

@@ -90,7 +90,8 @@ enum {
   STACKTIDE_KIND_ADDRESS = 3,
   STACKTIDE_KIND_TEXT = 4,     /* width bytes, ends at the first zero byte or at width */
   STACKTIDE_KIND_ENUM = 5,     /* its texts: the enumeration named "type_field", else the one named as the field */
-  STACKTIDE_KIND_ADDRESSES = 6 /* width / pointer_size addresses in a row */
+  STACKTIDE_KIND_ADDRESSES = 6, /* width / pointer_size addresses in a row */
+  STACKTIDE_KIND_RECORD = 7     /* a structure in place, of the type that the vocabulary says */
 };
 
 typedef struct {
@@ -134,7 +135,7 @@ typedef struct {
  * F(type, field, kind). Sizes are bytes, times nanoseconds of CLOCK_MONOTONIC, addresses the target's own. */
 
 #define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring) T(hot_split)   \
-  T(span) T(stack_cell) T(stack_maps)
+  T(span) T(stack_cell) T(stack_maps) T(channel) T(mutex) T(wait_group) T(wait_queue) T(waiter)
 
 /* stack_*: extents of the current (newest) segment. stackguard0: the guard, or a sentinel. stackguard: the true guard.
  * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
@@ -310,16 +311,56 @@ typedef struct {
   F(stack_maps, words_scanned, UNSIGNED)                                                                                    \
   F(stack_maps, lookalikes, UNSIGNED)
 
+/* What goroutines wait for (contract wait_objects); the enumeration wait_object says which of these a waiting goroutine's wait_object is. A handle
+ * in the program's variables is one word, the address of such a structure, 0 for a nil channel.
+ *
+ * A channel holds `length` values of at most `capacity`: words, from ring[head], which wraps at capacity. A word is a small value itself, from its first
+ * byte on, or the address of the value. receivers, senders: of type wait_queue. closed: not 0 when it is. */
+#define STACKTIDE_FIELDS_channel(F)                                                                                         \
+  F(channel, capacity, UNSIGNED)                                                                                            \
+  F(channel, length, UNSIGNED)                                                                                              \
+  F(channel, head, UNSIGNED)                                                                                                \
+  F(channel, ring, ADDRESS)                                                                                                 \
+  F(channel, receivers, RECORD)                                                                                             \
+  F(channel, senders, RECORD)                                                                                               \
+  F(channel, closed, UNSIGNED)
+
+/* word: the bit mutex_locked is set while somebody has it; who has it is not recorded. waiters: of type wait_queue. starving: not 0 when it is handed to
+ * the first waiter, and nobody else may take it. */
+#define STACKTIDE_FIELDS_mutex(F)                                                                                           \
+  F(mutex, word, UNSIGNED)                                                                                                  \
+  F(mutex, waiters, RECORD)                                                                                                 \
+  F(mutex, starving, UNSIGNED)
+
+/* count: what add() and done() left. waiters: of type wait_queue. */
+#define STACKTIDE_FIELDS_wait_group(F)                                                                                      \
+  F(wait_group, count, SIGNED)                                                                                              \
+  F(wait_group, waiters, RECORD)
+
+/* `length` waiters, linked by waiter.next from `first`, which is served first. */
+#define STACKTIDE_FIELDS_wait_queue(F)                                                                                      \
+  F(wait_queue, first, ADDRESS)                                                                                             \
+  F(wait_queue, length, UNSIGNED)
+
+/* A goroutine in a queue; one that selects is in a queue for each of its cases. goroutine: its record. decided: 0, or the address of a byte that is not 0
+ * when another case of the same select has been chosen, and this waiter counts no more. */
+#define STACKTIDE_FIELDS_waiter(F)                                                                                          \
+  F(waiter, goroutine, ADDRESS)                                                                                             \
+  F(waiter, decided, ADDRESS)                                                                                               \
+  F(waiter, next, ADDRESS)
+
 #define STACKTIDE_FIELDS(F)                                                                                                 \
   STACKTIDE_FIELDS_goroutine(F) STACKTIDE_FIELDS_segment(F) STACKTIDE_FIELDS_m(F) STACKTIDE_FIELDS_p(F)                     \
   STACKTIDE_FIELDS_scheduler(F) STACKTIDE_FIELDS_slab(F) STACKTIDE_FIELDS_event(F) STACKTIDE_FIELDS_event_ring(F)        \
   STACKTIDE_FIELDS_hot_split(F) STACKTIDE_FIELDS_span(F) STACKTIDE_FIELDS_stack_cell(F)                                \
-  STACKTIDE_FIELDS_stack_maps(F)
+  STACKTIDE_FIELDS_stack_maps(F) STACKTIDE_FIELDS_channel(F) STACKTIDE_FIELDS_mutex(F)                                  \
+  STACKTIDE_FIELDS_wait_group(F) STACKTIDE_FIELDS_wait_queue(F) STACKTIDE_FIELDS_waiter(F)
 
 /* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers.
  * A reader goes by the texts: those of statuses are vocabulary, their values and all wait reasons are the runtime's own.
  * runtime_symbol: what the linkage names of the runtime's own functions and data begin with (the readable name of an inlined function that has
- * none): the function shown for a goroutine is the innermost that is not one of them. */
+ * none): the function shown for a goroutine is the innermost that is not one of them.
+ * wait_object: of which type a waiting goroutine's wait_object is, by the value of its wait_reason. */
 #define STACKTIDE_ENUMS(E)                                                                                                  \
   E(status, idle, 0, "idle")                                                                                                \
   E(status, runnable, 1, "runnable")                                                                                        \
@@ -339,6 +380,10 @@ typedef struct {
   E(wait_reason, chan_receive_nil, 7, "chan receive (nil chan)")                                                            \
   E(wait_reason, chan_send_nil, 8, "chan send (nil chan)")                                                                  \
   E(wait_reason, select_no_cases, 9, "select (no cases)")                                                                   \
+  E(wait_object, chan_receive, 1, "channel")                                                                                \
+  E(wait_object, chan_send, 2, "channel")                                                                                   \
+  E(wait_object, wait_group, 5, "wait_group")                                                                               \
+  E(wait_object, mutex, 6, "mutex")                                                                                         \
   E(event_kind, none, 0, "none")                                                                                            \
   E(event_kind, grow, 1, "grow")                                                                                            \
   E(event_kind, shrink, 2, "shrink")                                                                                        \
@@ -370,7 +415,8 @@ typedef struct {
 
 /* C(name, value). stack_guard: bytes between stack_lo and the guard. stack_small: a frame below this many bytes compares rsp
  * itself with the guard, so it may reach that far below. stack_big: frames from here on size the new stack by themselves.
- * guard_*: sentinels in stackguard0, Go's values. flag_*: bits of goroutine.flags: the runtime's own; locked to its thread. */
+ * guard_*: sentinels in stackguard0, Go's values. flag_*: bits of goroutine.flags: the runtime's own; locked to its thread. mutex_locked: a bit of
+ * mutex.word. */
 #define STACKTIDE_CONSTANTS(C)                                                                                              \
   C(stack_min, 2048)                                                                                                        \
   C(stack_guard, 928)                                                                                                       \
@@ -382,12 +428,15 @@ typedef struct {
   C(stack_in_use, 4294967295)                                                                                               \
   C(flag_system, 1)                                                                                                         \
   C(flag_locked, 2)                                                                                                         \
+  C(mutex_locked, 1)                                                                                                        \
   C(canary, INT64_C(0x57ac71de0ddba115))
 
 /* K(name, version). goroutines: slabs of records. saved_context: a goroutine that is not running resumes at pc with sp and bp;
- * unwinding starts there by CFI, taking pc as it is. segments, scheduler, events: as described above. stack_maps: stack_map.h. */
+ * unwinding starts there by CFI, taking pc as it is. segments, scheduler, events, wait_objects: as described above.
+ * stack_maps: stack_map.h. */
 #define STACKTIDE_CONTRACTS(K)                                                                                              \
-  K(goroutines, 1) K(saved_context, 1) K(segments, 1) K(scheduler, 1) K(events, 1) K(stack_maps, 1)
+  K(goroutines, 1) K(saved_context, 1) K(segments, 1) K(scheduler, 1) K(events, 1) K(stack_maps, 1)   \
+  K(wait_objects, 1)
 
 /* R(name, type). runtime_version is text. */
 #define STACKTIDE_ROOTS(R)                                                                                                  \

@@ -14,9 +14,16 @@
 
 namespace stacktide::detail {
 
+// Bases of value_word that say to a debugger, in its debug info, which of the two a value of that type is.
+struct value_in_word {};
+struct value_in_heap {};
+
 template <class T>
-struct value_word {
-  static constexpr bool kSmall = std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= 8;
+inline constexpr bool fits_word = std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= 8;
+
+template <class T>
+struct value_word : std::conditional_t<fits_word<T>, value_in_word, value_in_heap> {
+  static constexpr bool kSmall = fits_word<T>;
 
   // Reports addresses that escape, and is inlined for it (escape.h).
   template <class U>
