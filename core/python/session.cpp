@@ -16,6 +16,7 @@
 #include "errors.h"
 #include "host_target.h"
 #include "stacktide/core/command.h"
+#include "stacktide/core/objects.h"
 #include "values.h"
 
 namespace py = pybind11;
@@ -104,6 +105,19 @@ std::optional<Goroutine> goroutine_of_thread(PythonSession& self, std::uint64_t 
   }));
 }
 
+// None: no handle's type.
+std::optional<std::string> describe_typed(PythonSession& self, const std::string& type_name, Address address) {
+  std::optional<HandleType> type = handle_type(type_name);
+  if (!type) return std::nullopt;
+  return self.call([&](Session& session) { return describe_handle(session, *type, address); });
+}
+
+std::vector<Address> buffered_values(PythonSession& self, Address channel) {
+  return value_or_raise(self.call([&](Session& session) -> Result<std::vector<Address>> {
+    return STACKTIDE_TRY(read_object(session, "channel", channel)).values;
+  }));
+}
+
 std::vector<py::tuple> command_table() {
   std::vector<py::tuple> table;
   for (const CommandInfo& info : commands())
@@ -170,6 +184,17 @@ void bind_session_class(py::module_& module) {
             return self.call([&](Session& session) { return session.symbolize(pc, exact); });
           },
           py::arg("pc"), py::arg("exact") = false, "Frames at a code address, innermost inlined function first.")
+      .def("describe_handle", &describe_typed, py::arg("type_name"), py::arg("address"),
+           "\"channel<int> len 2 cap 8\": what a handle of this C++ type stands for, when its word is `address`; None for "
+           "other types.")
+      .def(
+          "describe_once",
+          [](PythonSession& self, bool done, Address mutex) {
+            return self.call([&](Session& session) { return describe_once(session, done, mutex); });
+          },
+          py::arg("done"), py::arg("mutex"))
+      .def("buffered_values", &buffered_values, py::arg("channel"),
+           "Addresses of the words of the values in a channel, the oldest first.")
       .def("event_hook",
            [](PythonSession& self) { return value_or_raise(self.call([](Session& s) { return s.event_hook(); })); })
       .def(
@@ -208,6 +233,14 @@ void bind_session(py::module_& module) {
         return std::make_unique<PythonSession>(value_or_raise(open_core(path, CoreOptions{exe})));
       },
       py::arg("path"), py::arg("exe") = "", "An ELF core; exe overrides the executable that it names.");
+  module.def(
+      "handle_type",
+      [](const std::string& type_name) -> std::optional<std::tuple<std::string, std::string, bool>> {
+        std::optional<HandleType> type = handle_type(type_name);
+        if (!type) return std::nullopt;
+        return std::tuple(type->label, type->object, type->is_object);
+      },
+      py::arg("type_name"), "(label, object, is_object) of a C++ type that is a handle or what is behind one, else None.");
   module.def("commands", &command_table, "(name, arguments, summary, help) of each command of the table.");
   module.def("help", &help_text, py::arg("words") = Words{}, py::arg("host") = "python",
              "(out, err, exit_code) of `help` or `help COMMAND` as the host spells commands.");

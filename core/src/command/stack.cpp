@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "command/objects.h"
 #include "command/table.h"
 #include "view/json.h"
 #include "view/views.h"
@@ -37,7 +38,7 @@ Result<CommandResult> run_stack(const CommandContext& context) {
     json["damage"] = snapshot.damage;
     result.out = dump(json);
   } else {
-    result.out = stack_text({snapshot, *g, backtrace, report, canary}, context.style);
+    result.out = stack_text({snapshot, *g, backtrace, report, canary, waits_for(session, *g)}, context.style);
   }
   warn_of_target(result, snapshot);
   warn(result, g->damage);

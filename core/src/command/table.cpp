@@ -50,6 +50,8 @@ constexpr std::array kPrologueOptions = {
 };
 constexpr std::array kAuditOptions = {kAll, kJson};
 constexpr std::array kOnlyJson = {kJson};
+constexpr std::array kWhereisOptions = {
+    OptionInfo{"--as", Takes::value, "TYPE", "take it for the address of a channel, mutex, wait_group or goroutine"}, kJson};
 
 // Lines that begin with "$ " are examples; help writes them as the host does.
 constexpr std::array kCommands = {
@@ -121,9 +123,9 @@ constexpr std::array kCommands = {
         run_prologue},
     CommandEntry{
         {"whereis", "ADDR", "what lies at an address: a stack, one that was left, and where its object is now, code, data",
-         "Exit code 1 when no memory is there.\n"
+         "Of what goroutines wait for, it says who does. Exit code 1 when no memory is there.\n"
          "$ whereis 0x7f10c0002000"},
-        kOnlyJson,
+        kWhereisOptions,
         1,
         run_whereis},
     CommandEntry{

@@ -48,8 +48,7 @@ class Resolver {
   std::vector<std::string> missing_lines() const {
     std::vector<std::string> lines;
     for (const auto& [type, names] : missing_) {
-      if (size_of(type) != 0)
-        lines.push_back(fmt::format("{}.{} not exported: unknown", type, fmt::join(names, ", ")));
+      if (size_of(type) != 0) lines.push_back(fmt::format("{}.{} not exported: unknown", type, fmt::join(names, ", ")));
     }
     return lines;
   }
@@ -144,9 +143,8 @@ Layout make_layout(const Descriptor& descriptor) {
                            {STACKTIDE_NEED(goroutine, segments), STACKTIDE_NEED(segment, lo), STACKTIDE_NEED(segment, hi),
                             STACKTIDE_NEED(segment, previous)},
                            {});
-  layout.scheduler_on =
-      decide("scheduler", "sched is",
-             {STACKTIDE_NEED(m, id), STACKTIDE_NEED(p, id)}, {{"ms", "m"}, {"ps", "p"}, {"scheduler", "scheduler"}});
+  layout.scheduler_on = decide("scheduler", "sched is", {STACKTIDE_NEED(m, id), STACKTIDE_NEED(p, id)},
+                               {{"ms", "m"}, {"ps", "p"}, {"scheduler", "scheduler"}});
   layout.events =
       decide("events", "history is",
              {STACKTIDE_NEED(event, time), STACKTIDE_NEED(event, goroutine), STACKTIDE_NEED(event, kind),
@@ -159,6 +157,16 @@ Layout make_layout(const Descriptor& descriptor) {
   layout.hot_splits =
       exported(descriptor, "the list of boundaries is", {STACKTIDE_NEED(hot_split, pc), STACKTIDE_NEED(hot_split, count)},
                {{"hot_splits", "hot_split"}}, layout.disabled);
+  if (descriptor.contracts.contains("wait_objects")) {
+    layout.wait_objects =
+        decide("wait_objects", "what goroutines wait for is",
+               {STACKTIDE_NEED(channel, capacity), STACKTIDE_NEED(channel, length), STACKTIDE_NEED(channel, head),
+                STACKTIDE_NEED(channel, ring), STACKTIDE_NEED(channel, receivers), STACKTIDE_NEED(channel, senders),
+                STACKTIDE_NEED(mutex, word), STACKTIDE_NEED(mutex, waiters), STACKTIDE_NEED(wait_group, count),
+                STACKTIDE_NEED(wait_group, waiters), STACKTIDE_NEED(wait_queue, first), STACKTIDE_NEED(wait_queue, length),
+                STACKTIDE_NEED(waiter, goroutine), STACKTIDE_NEED(waiter, next)},
+               {});
+  }
 #undef STACKTIDE_NEED
   for (auto& line : resolver.missing_lines()) layout.disabled.push_back(std::move(line));
   return layout;

@@ -57,6 +57,7 @@ struct Layout {
   bool events = false;
   bool stack_maps_on = false;
   bool hot_splits = false;            // needs no contract
+  bool wait_objects = false;          // another runtime need not have any: nothing is said when it exports none
   std::vector<std::string> disabled;  // "contract events is version 9, this stacktide knows 1: history is off"
 };
 

@@ -117,11 +117,12 @@ Json departure_json(const Place& place) {
 
 }  // namespace
 
-std::string whereis_text(const Snapshot& snapshot, const Place& place, const Style& style) {
+std::string whereis_text(const Snapshot& snapshot, const Place& place, const Style& style, const std::string& object) {
   auto out = fmt::format("{}: {}\n", bold(hex(place.address), style), headline(place));
   Table rows;
   rows.column("", Align::left);
   rows.column("", Align::left);
+  if (!object.empty()) rows.row({"  object", object});
   if (place.kind == PlaceKind::stack && place.segment != 0)
     rows.row({"  segment", fmt::format("{}, an older one", place.segment)});
   if (place.kind == PlaceKind::stack || place.kind == PlaceKind::thread_stack) rows.row({"  part", part_text(place)});

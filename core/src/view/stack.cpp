@@ -199,6 +199,7 @@ std::string stack_text(const StackModel& model, const Style& style) {
   if (stack.moving_to != 0)
     facts.row({"  moving", fmt::format("from {} to {}", hex(stack.moving_from), hex(stack.moving_to))});
   if (stack.pinned_pc != 0) facts.row({"  pinned by", pinned_text(stack)});
+  if (!model.waits_for.empty()) facts.row({"  waits for", model.waits_for});
   if (!g.created_by.empty()) {
     facts.row(
         {"  created by", fmt::format("{}{}", g.created_by,

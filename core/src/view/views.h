@@ -53,6 +53,7 @@ struct StackModel {
   const Backtrace& backtrace;
   StackReport report;
   std::optional<bool> canary_intact;  // nothing: not known
+  std::string waits_for{};            // "" when it does not, or that is not known
 };
 std::string stack_text(const StackModel& model, const Style& style);
 
@@ -78,7 +79,8 @@ std::string history_text(const HistoryModel& model, const Style& style);
 // `self`: the goroutine that asks, 0 none, whose own stack needs no name.
 std::string place_in_short(const Place& place, std::uint64_t self);
 
-std::string whereis_text(const Snapshot& snapshot, const Place& place, const Style& style);
+// `object`: what goroutines wait for there, "" when that is not known.
+std::string whereis_text(const Snapshot& snapshot, const Place& place, const Style& style, const std::string& object = "");
 
 std::string runtime_text(const Snapshot& snapshot, const Style& style);
 
