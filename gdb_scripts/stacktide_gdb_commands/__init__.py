@@ -2,13 +2,14 @@
 
 One module per concept: elf and modules (which files are mapped), host (GDB as core's target), sessions (one per stop),
 selection (a goroutine as the prompt's context), trace (stack events as they happen), calls (warns of calls on small stacks), commands (what the user types),
-errors (one line each). All state hangs on the objects that install() makes and is dropped with the target.
+printers (handles as values), errors (one line each). All state hangs on the objects that install() makes and is dropped with the target.
 """
 
 from __future__ import annotations
 
 import gdb
 
+from . import printers
 from .calls import CallWarning
 from .commands import GoroutineCommand, InfoGoroutinesCommand, keep_registered
 from .selection import FILTER_NAME, Selection
@@ -26,4 +27,5 @@ def install() -> None:
     selection.register()
     sessions.register()
     CallWarning(sessions).register()
+    printers.register(sessions)
     keep_registered(lambda: (GoroutineCommand(sessions, selection, trace), InfoGoroutinesCommand(sessions, selection)))
