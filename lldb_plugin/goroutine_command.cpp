@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "command_words.h"
+#include "handle_summaries.h"
 #include "host_target.h"
 
 namespace stacktide::lldb_plugin {
@@ -353,6 +354,7 @@ bool add_goroutine_commands(lldb::SBDebugger& debugger) {
     if (info.IsValid())
       info.AddCommand("goroutines", new GoroutineCommand(targets, {"list"}), "The same as `goroutine list`.");
   }
+  add_handle_summaries(debugger, targets->handle_sessions());
   return true;
 }
 

@@ -1,8 +1,8 @@
 // What the plugin knows about one LLDB target: the session of the current stop, and the goroutines that are threads.
 //
 // Concept. LLDB hands a plugin no place on its targets to keep things, so the debugger's commands share one Targets object,
-// which LLDB owns through them, and it keeps a TargetState per SBTarget. Nothing is static: two debuggers in one process
-// (lldb-dap) share nothing. States of deleted targets go at the next command.
+// which LLDB owns through them, and it keeps a TargetState per SBTarget. Nothing is static (but for the table of
+// handle_summaries.h): two debuggers in one process (lldb-dap) share nothing. States of deleted targets go at the next command.
 //
 // Invariants. A Session is used for one stop of one process only (SBProcess::GetUniqueID and GetStopID); a changed stop
 // drops it. All but list_threads() is called on the thread that runs commands.
@@ -21,6 +21,7 @@
 
 #include "event_trace.h"
 #include "goroutine_threads.h"
+#include "handle_summaries.h"
 #include "stacktide/core/command.h"
 
 namespace stacktide::lldb_plugin {
@@ -93,9 +94,11 @@ class Targets {
   explicit Targets(lldb::SBDebugger debugger) : debugger_(debugger) {}
   // The state of the selected target. Errors: not_supported when there is none.
   Result<TargetState*> selected();
+  const std::shared_ptr<HandleSessions>& handle_sessions() const { return handle_sessions_; }
 
  private:
   lldb::SBDebugger debugger_;
+  std::shared_ptr<HandleSessions> handle_sessions_ = std::make_shared<HandleSessions>();
   std::vector<std::unique_ptr<TargetState>> states_;
 };
 
