@@ -27,6 +27,8 @@ std::uint32_t width_of(std::uint32_t kind) {
       return 64;
     case STACKTIDE_KIND_ENUM:
       return 4;
+    case STACKTIDE_KIND_RECORD:
+      return 24;  // the only one is wait_queue, of 8 bytes and two numbers
     default:
       return 8;
   }

@@ -215,7 +215,9 @@ TEST_CASE("whereis finds stacks, freed stacks, threads' stacks, modules and memo
         "0x20000100: in the system stack of M 4 (thread 555): [0x20000000, 0x20010000), 65,536 bytes\n"
         "  part  65,280 bytes below hi; sp is not known\n");
   CHECK(whereis(runtime, {"whereis", "0x40000000"}).out == "0x40000000: data, /usr/bin/fake\n");
-  CHECK(whereis(runtime, {"whereis", "0x200000"}).out == "0x200000: heap or other memory\n");
+  CHECK(whereis(runtime, {"whereis", "0x200000"}).out ==
+        "0x200000: heap or other memory\n"
+        "  object  goroutine 1 [chan receive]\n");
   const auto absent = whereis(runtime, {"whereis", "4096"});
   CHECK(absent.out == "0x1000: absent: not mapped, or left out of the core\n");
   CHECK(absent.exit_code == 1);

@@ -30,12 +30,9 @@ Result<ObjectReport> read_goroutine(Session& session, Address address) {
   report.address = address;
   report.goroutine = Record(raw).number({0, id.width, id.kind});
   auto* goroutine = snapshot->find(report.goroutine);
-  if (report.goroutine == 0) {
-    report.text = "goroutine none: a free record";
-    return report;
-  }
   if (goroutine == nullptr || goroutine->address != address)
-    return fail(ErrorCode::damaged_data, "no goroutine is there", address);
+    return fail(ErrorCode::damaged_data, fmt::format("no goroutine is there: its id would be {}", report.goroutine),
+                address);
   report.text = session.thread_name(*goroutine);
   return report;
 }
