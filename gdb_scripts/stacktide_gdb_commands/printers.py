@@ -115,7 +115,7 @@ def lies_in_place(element: gdb.Type) -> Optional[bool]:
     if element.code in TRIVIAL:
         return True
     try:
-        bases = [field.name for field in gdb.lookup_type("stacktide::detail::value_word<%s>" % element).fields() if field.is_base_class]
+        bases = [field.name for field in gdb.lookup_type("stacktide::detail::value_word<%s>" % (element.tag or element.name)).fields() if field.is_base_class]
     except gdb.error:
         return None
     if "stacktide::detail::value_in_word" in bases:
