@@ -12,6 +12,7 @@
 #include <memory>
 #include <string_view>
 
+#include "cli/debuggers.h"
 #include "cli/options.h"
 #include "stacktide/core/command.h"
 
@@ -90,7 +91,8 @@ int run_on_target(const Options& options) {
   return print(result);
 }
 
-int main_result(int argc, const char* const* argv) {
+int main_result(int argc, char** argv) {
+  if (const auto done = run_debugger(argc, argv)) return print({done->out, done->err, done->exit_code});
   const auto parsed = parse(argc, argv);
   if (!parsed) {
     complain(fmt::format("{} (see stacktide --help)", parsed.error().context));
@@ -104,7 +106,10 @@ int main_result(int argc, const char* const* argv) {
     complain("which command? (see stacktide --help)");
     return kUsage;
   }
-  if (words[0] == "help") return print(help({words[1]}, HostKind::cli));
+  if (words[0] == "help") {
+    if (auto text = debugger_help(words[1])) return print({*text, "", 0});
+    return print(help({words[1]}, HostKind::cli));
+  }
   if (words[0] == "completion") {
     if (words.size() == 2 && words[1] == "bash") return print({bash_completion(), "", 0});
     complain("completion: for bash only (stacktide completion bash)");

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <map>
 
+#include "cli/debuggers.h"
 #include "stacktide/core/command.h"
 
 namespace stacktide::cli {
@@ -45,7 +46,7 @@ Result<Options> parse(int argc, const char* const* argv) {
 std::string usage() {
   return "stacktide looks into programs that run on goroutines.\n\n"
          "stacktide COMMAND [ARGUMENTS] --pid N | --core FILE [--exe FILE] [OPTIONS]\n\n" +
-         help({}, HostKind::cli).out +
+         help({}, HostKind::cli).out + "\n" + debugger_usage() +
          "\n"
          "target:\n"
          "  --pid N        a running process; it stands still while it is read, and runs on after that\n"
@@ -79,8 +80,12 @@ std::string bash_completion() {
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
   esac
   if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
-    COMPREPLY=($(compgen -W "{} help completion" -- "$current")); return
+    COMPREPLY=($(compgen -W "{} gdb lldb setup help completion" -- "$current")); return
   fi
+  case ${{COMP_WORDS[1]}} in
+    gdb|lldb) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    setup) COMPREPLY=($(compgen -W "--gdb --lldb --help" -- "$current")); return ;;
+  esac
   case ${{COMP_WORDS[1]}} in
 {}  esac
   COMPREPLY=($(compgen -W "$options" -- "$current"))
