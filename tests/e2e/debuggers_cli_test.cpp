@@ -102,7 +102,7 @@ TEST_CASE("installed under /usr, GDB loads it by itself: the script is where it 
   std::getline(script, line);
   CHECK(line == "source /usr/share/stacktide/python/stacktide_gdb.py");
   CHECK(fs::exists(root / line.substr(sizeof "source /" - 1)));
-  CHECK(run({"gdb", "--help"}).out.find("/etc/gdb/gdbinit.d") != std::string::npos);
+  CHECK(run({"gdb", "--configuration"}).out.find("--with-system-gdbinit-dir=/etc/gdb/gdbinit.d") != std::string::npos);
 }
 
 TEST_CASE("setup says where its lines go") {
