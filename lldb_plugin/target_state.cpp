@@ -44,26 +44,53 @@ Result<Session*> TargetState::session() {
   return session_.get();
 }
 
+// Thousands of goroutines are at each stop what they were at the one before: the entry, for which the whole stack is
+// unwound, is found once. No lock is held over a look at the target.
 std::optional<ThreadRecord> TargetState::record_of(Session& session, Goroutine& goroutine) {
   ThreadRecord record;
   if (goroutine.registers_live) return std::nullopt;
-  for (Register reg : {Register::rip, Register::rsp, Register::rbp, Register::rbx, Register::r12, Register::r13, Register::r14,
-                       Register::r15}) {
+  for (Register reg : {Register::rip, Register::rsp, Register::rbp, Register::rbx, Register::r12, Register::r13,
+                       Register::r14, Register::r15}) {
     auto value = goroutine.registers.get(reg);
     if (!value) break;
     record.registers[record.register_count++] = *value;
   }
   if (record.register_count < 2 || goroutine.id >= kGoroutineTid) return std::nullopt;
-  std::string name = session.thread_name(goroutine);
-  std::memcpy(record.name, name.data(), std::min(name.size(), sizeof record.name - 1));
+  std::string entry;
+  {
+    std::lock_guard lock(names_mutex_);
+    if (auto known = names_.find(goroutine.id); known != names_.end()) entry = known->second.entry;
+  }
+  std::string name = entry.empty() ? session.thread_name(goroutine) : Session::thread_name(goroutine, entry);
+  if (entry.empty()) entry = goroutine.entry;
+  name.resize(std::min(name.size(), sizeof record.name - 1));
+  std::ranges::copy(name, record.name);
   std::lock_guard lock(names_mutex_);
-  auto [found, is_new] = names_.try_emplace(goroutine.id, Named{name, 0});
+  auto [found, is_new] = names_.try_emplace(goroutine.id, Named{name, entry, 0});
   if (!is_new && found->second.name != name) {
-    found->second.name = name;
+    found->second.name = std::move(name);
     ++found->second.generation;
   }
   record.tid = kGoroutineTid * (1 + found->second.generation) + goroutine.id;
   return record;
+}
+
+// Once, and again after there was room for all: at each stop it would be noise.
+void TargetState::tell_left_out(std::uint64_t shown, std::uint64_t left_out) {
+  if (left_out == 0) told_left_out_ = false;
+  if (left_out == 0 || told_left_out_.exchange(true)) return;
+  std::string line = fmt::format("{} goroutines are threads; {} more are not: `goroutine threads on {}`\n", shown, left_out,
+                                 shown + left_out);
+  lldb::SBFile out = debugger_.GetOutputFile();
+  std::size_t written = 0;
+  out.Write(reinterpret_cast<const std::uint8_t*>(line.data()), line.size(), &written);
+  out.Flush();
+}
+
+void TargetState::forget_ended(Snapshot& snapshot) {
+  std::lock_guard lock(names_mutex_);
+  if (names_.size() > 2 * snapshot.goroutines.size() + 1000)
+    std::erase_if(names_, [&](const auto& known) { return snapshot.find(known.first) == nullptr; });
 }
 
 Result<lldb::SBThread> TargetState::thread_of(Goroutine& goroutine) {
@@ -104,6 +131,7 @@ Result<TargetState::ThreadCounts> TargetState::threads_on(std::uint64_t limit) {
       ++counts.added;
     }
   }
+  told_left_out_ = counts.left_out != 0;  // by the caller
   return counts;
 }
 
@@ -128,6 +156,7 @@ void TargetState::drop_unkept_threads() {
 // one asks for no threads.
 std::vector<ThreadRecord> TargetState::list_threads() try {
   std::vector<ThreadRecord> records;
+  std::uint64_t left_out = 0;
   lldb::SBProcess process = target_.GetProcess();
   std::uint64_t limit = limit_;
   if (limit == 0 || !process.IsValid() || on_process_ != process.GetUniqueID()) return records;
@@ -135,10 +164,15 @@ std::vector<ThreadRecord> TargetState::list_threads() try {
   auto snapshot = session.snapshot();
   if (!snapshot) return records;
   for (Goroutine& goroutine : (*snapshot)->goroutines) {
-    if (records.size() >= limit) break;
     if (goroutine.tid != 0) continue;
-    if (auto record = record_of(session, goroutine)) records.push_back(*record);
+    if (records.size() >= limit) {
+      ++left_out;
+    } else if (auto record = record_of(session, goroutine)) {
+      records.push_back(*record);
+    }
   }
+  forget_ended(**snapshot);
+  tell_left_out(records.size(), left_out);
   return records;
 } catch (...) {
   return {};  // LLDB is the caller, by way of Python: nothing may leave

@@ -2,7 +2,8 @@
 //
 // Concept. LLDB hands a plugin no place on its targets to keep things, so the debugger's commands share one Targets object,
 // which LLDB owns through them, and it keeps a TargetState per SBTarget. Nothing is static (but for the table of
-// handle_summaries.h): two debuggers in one process (lldb-dap) share nothing. States of deleted targets go at the next command.
+// handle_summaries.h): two debuggers in one process (lldb-dap) share nothing. States of deleted targets go at the next
+// command.
 //
 // Invariants. A Session is used for one stop of one process only (SBProcess::GetUniqueID and GetStopID); a changed stop
 // drops it. All but list_threads() is called on the thread that runs commands.
@@ -11,12 +12,12 @@
 #include <lldb/API/LLDB.h>
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "event_trace.h"
@@ -26,8 +27,10 @@
 
 namespace stacktide::lldb_plugin {
 
-// At most this many goroutines become threads unless the user gives a limit: LLDB needs about 40 KiB and 0.3 ms for each.
-inline constexpr std::uint64_t kDefaultThreadLimit = 10'000;
+// At most this many goroutines become threads unless the user gives a limit. At each stop LLDB 19 looks every thread up in
+// lists, from their beginning, so the time grows with the square: 0.03 s a stop for 2,000, 0.5 s for 10,000
+// (bench_stops). And it needs some 20 KiB for each.
+inline constexpr std::uint64_t kDefaultThreadLimit = 2'000;
 
 class TargetState {
  public:
@@ -66,6 +69,8 @@ class TargetState {
  private:
   std::vector<ThreadRecord> list_threads();
   std::optional<ThreadRecord> record_of(Session& session, Goroutine& goroutine);
+  void forget_ended(Snapshot& snapshot);
+  void tell_left_out(std::uint64_t shown, std::uint64_t left_out);
   void forget_stop();
 
   lldb::SBDebugger debugger_;
@@ -78,12 +83,14 @@ class TargetState {
   // Shared with list_threads(), which LLDB may call on its private state thread.
   std::atomic<std::uint64_t> limit_ = 0;       // of `goroutine threads on`; 0: off
   std::atomic<std::uint32_t> on_process_ = 0;  // the process that it was turned on for
+  std::atomic<bool> told_left_out_ = false;    // that there are more goroutines than threads
   std::mutex names_mutex_;
   struct Named {
     std::string name;
+    std::string entry;
     std::uint64_t generation = 0;
   };
-  std::map<std::uint64_t, Named> names_;  // goroutine id -> the name its thread has
+  std::unordered_map<std::uint64_t, Named> names_;  // goroutine id -> the name its thread has
 
   GoroutineThreads threads_;
   EventTrace trace_;

@@ -126,6 +126,18 @@ TEST_CASE("goroutine threads on stays on at later stops, with the goroutines tha
   CHECK(occurrences(session[10], "chan receive") == 0);
 }
 
+TEST_CASE("at a later stop with more goroutines than the limit LLDB has the first ones, and is told once what is missing") {
+  const auto session =
+      lldb({"target create " + test_program("rt_stops_O0"),
+            "breakpoint set --one-shot true --source-pattern-regexp stacktide::go.parked --file rt_stops.cpp",
+            "settings set target.env-vars STACKTIDE_MAXPROCS=1", "process launch -- 12 3", "goroutine threads on 5",
+            "breakpoint set --name tick", "continue", "thread list", "continue"});
+  CHECK(session[4] == "0 goroutines are threads now; 1 run on threads of the process\n");
+  CHECK(occurrences(session[6], "5 goroutines are threads; 7 more are not: `goroutine threads on 12`\n") == 1);
+  CHECK(occurrences(session[7], "name = 'goroutine ") == 5);
+  CHECK(occurrences(session[8], "goroutines are threads") == 0);
+}
+
 TEST_CASE("goroutine all runs a command on each and leaves the selection and the list as they were") {
   Child child = parked(20);
   const auto session = lldb({attach(child), "goroutine 3", "goroutine all thread info", "goroutine", "thread list"});

@@ -321,9 +321,11 @@ void Session::locate(Goroutine& goroutine) {
 
 std::string Session::thread_name(Goroutine& goroutine) {
   locate(goroutine);
-  auto name = fmt::format("goroutine {} [{}]", goroutine.id, state_of(goroutine));
-  if (!goroutine.entry.empty()) name += " " + goroutine.entry;
-  return name;
+  return thread_name(goroutine, goroutine.entry);
+}
+
+std::string Session::thread_name(const Goroutine& goroutine, const std::string& entry) {
+  return fmt::format("goroutine {} [{}]{}{}", goroutine.id, state_of(goroutine), entry.empty() ? "" : " ", entry);
 }
 
 std::vector<Frame> Session::symbolize(Address pc, bool exact) { return state_->symbolize(pc, exact); }

@@ -40,6 +40,8 @@ class Session {
   void locate(Goroutine& goroutine);
   // "goroutine 7 [chan receive] entry": the name of a goroutine as a thread.
   std::string thread_name(Goroutine& goroutine);
+  // The same where the entry is known, from another stop: it never changes, and finding it unwinds the whole stack.
+  static std::string thread_name(const Goroutine& goroutine, const std::string& entry);
   // The symbolic location of a code address, innermost inlined function first; `exact`: not a return address.
   std::vector<Frame> symbolize(Address pc, bool exact);
 
