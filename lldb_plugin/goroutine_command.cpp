@@ -290,6 +290,10 @@ class Execution {
     std::optional<std::uint64_t> limit = words.size() == 2 ? number(words[1]) : kDefaultThreadLimit;
     if (words.front() != "on" || !limit || *limit == 0) return fail(ErrorCode::usage, kUsage);
     auto counts = STACKTIDE_TRY(state->threads_on(*limit));
+    if (!counts.started) {
+      out("the runtime has not started yet: goroutines will be threads once it has\n");
+      return {};
+    }
     out(fmt::format("{} goroutines are threads now", counts.added));
     if (counts.running != 0) out(fmt::format("; {} run on threads of the process", counts.running));
     if (counts.without != 0) out(fmt::format("; {} have no saved context", counts.without));

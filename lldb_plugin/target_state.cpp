@@ -113,13 +113,17 @@ Result<lldb::SBThread> TargetState::thread_of(Goroutine& goroutine) {
 
 Result<TargetState::ThreadCounts> TargetState::threads_on(std::uint64_t limit) {
   Session* session = STACKTIDE_TRY(this->session());
-  Snapshot* snapshot = STACKTIDE_TRY(session->snapshot());
+  auto snapshot = session->snapshot();
+  const bool started = snapshot || snapshot.error().code != ErrorCode::not_started;
+  if (!snapshot && started) return std::unexpected(snapshot.error());
   lldb::SBProcess process = STACKTIDE_TRY(this->process());
   STACKTIDE_TRY(threads_.load(debugger_, process));
   on_process_ = process.GetUniqueID();
   limit_ = limit;
   ThreadCounts counts;
-  for (Goroutine& goroutine : snapshot->goroutines) {
+  counts.started = started;
+  if (!started) return counts;
+  for (Goroutine& goroutine : (*snapshot)->goroutines) {
     if (goroutine.tid != 0) {
       ++counts.running;
     } else if (counts.added >= limit) {

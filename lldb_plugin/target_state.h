@@ -53,6 +53,7 @@ class TargetState {
     std::uint64_t running = 0;   // on an OS thread of their own
     std::uint64_t left_out = 0;  // beyond the limit
     std::uint64_t without = 0;   // without a saved context: dead, damaged
+    bool started = true;         // false: the program has not come to its runtime yet; threads will be at later stops
   };
   Result<ThreadCounts> threads_on(std::uint64_t limit);
   void threads_off();

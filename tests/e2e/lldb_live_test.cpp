@@ -126,6 +126,14 @@ TEST_CASE("goroutine threads on stays on at later stops, with the goroutines tha
   CHECK(occurrences(session[10], "chan receive") == 0);
 }
 
+TEST_CASE("goroutine threads on before the runtime has started is for the stops to come") {
+  const auto session =
+      lldb({"target create " + sample_program("park"), "breakpoint set --name puts",
+            "process launch --stop-at-entry --stdin /dev/null -- 6", "goroutine threads on", "continue", "thread list"});
+  CHECK(session[3] == "the runtime has not started yet: goroutines will be threads once it has\n");
+  CHECK(occurrences(session[5], "[chan receive] (anonymous namespace)::worker'") == 6);
+}
+
 TEST_CASE("at a later stop with more goroutines than the limit LLDB has the first ones, and is told once what is missing") {
   const auto session =
       lldb({"target create " + test_program("rt_stops_O0"),

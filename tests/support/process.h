@@ -58,6 +58,8 @@ class Child {
   std::string wait_for_line(std::string_view text, Timeout timeout = kTimeout);
   // The same without asking for the end of the line: for prompts.
   std::string wait_for_text(std::string_view text, Timeout timeout = kTimeout);
+  // Waits until it has printed so many bytes in all.
+  void wait_for_bytes(std::size_t total, Timeout timeout = kTimeout);
   // All that it has printed so far, as far as one of the waits has read it.
   const std::string& output() const;
   void send_line(std::string_view text);
