@@ -21,7 +21,7 @@ inline constexpr std::string_view kHostHelp =
     "  goroutine ID CMD                 run any LLDB command on it: `goroutine 7 bt`, `goroutine 7 frame variable`\n"
     "  goroutine all CMD                run it on each goroutine\n"
     "  goroutine thread                 go back to the thread that was selected before\n"
-    "  goroutine threads on [LIMIT]     make all goroutines threads, now and at each later stop (at most 10000)\n"
+    "  goroutine threads on [LIMIT]     make all goroutines threads, now and at each later stop (2000 without LIMIT)\n"
     "  goroutine threads off            only the process's own threads again\n"
     "  goroutine trace on|off|show      print each growth and shrink of a stack as it happens\n"
     "  info goroutines                  the same as `goroutine list`\n"
