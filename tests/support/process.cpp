@@ -222,26 +222,17 @@ struct Child::State {
         searched = whole_line ? line_end + 1 : at + text.size();
         return output;
       }
-      if (!out.open()) give_up(fmt::format("the child's output ended before \"{}\"; it was:\n{}", text, output));
-      pollfd wait{out.get(), POLLIN, 0};
-      if (::poll(&wait, 1, remaining(deadline)) == 0) {
-        give_up(fmt::format("no \"{}\" within {} ms; output so far:\n{}", text, timeout.count(), output));
-      }
-      if (wait.revents != 0) drain(out, output);
+      read_more(deadline, fmt::format("\"{}\"", text));
     }
   }
 
-  void wait_for_bytes(std::size_t total, Timeout timeout) {
-    const auto deadline = Clock::now() + timeout;
-    while (output.size() < total) {
-      if (!out.open())
-        give_up(fmt::format("the child's output ended at {} of {} bytes; it was:\n{}", output.size(), total, output));
-      pollfd wait{out.get(), POLLIN, 0};
-      if (::poll(&wait, 1, remaining(deadline)) == 0) {
-        give_up(fmt::format("no more output within {} ms; so far:\n{}", timeout.count(), output));
-      }
-      if (wait.revents != 0) drain(out, output);
-    }
+  // Waits for some output, or its end.
+  void read_more(Clock::time_point deadline, const std::string& wanted) {
+    if (!out.open()) give_up(fmt::format("the child's output ended before {}; it was:\n{}", wanted, output));
+    pollfd wait{out.get(), POLLIN, 0};
+    if (::poll(&wait, 1, remaining(deadline)) == 0)
+      give_up(fmt::format("no {} in time; output so far:\n{}", wanted, output));
+    if (wait.revents != 0) drain(out, output);
   }
 };
 
@@ -273,7 +264,10 @@ const std::string& Child::folder() const { return state_->folder; }
 const std::string& Child::output() const { return state_->output; }
 std::string Child::wait_for_line(std::string_view text, Timeout timeout) { return state_->wait_for(text, true, timeout); }
 std::string Child::wait_for_text(std::string_view text, Timeout timeout) { return state_->wait_for(text, false, timeout); }
-void Child::wait_for_bytes(std::size_t total, Timeout timeout) { state_->wait_for_bytes(total, timeout); }
+void Child::wait_for_bytes(std::size_t total, Timeout timeout) {
+  const auto deadline = Clock::now() + timeout;
+  while (output().size() < total) state_->read_more(deadline, fmt::format("byte {}", total));
+}
 void Child::send_line(std::string_view text) { write_all(state_->in.get(), fmt::format("{}\n", text)); }
 void Child::close_stdin() { state_->in.reset(); }
 
