@@ -152,7 +152,8 @@ void bind_scheduler(py::module_& module) {
   bind<E>(module, "StackEvent", "A stack that grew, was linked, shrank or was released.", "time", &E::time, "goroutine",
           &E::goroutine, "kind", &E::kind, "old_lo", &E::old_lo, "new_lo", &E::new_lo, "old_size", &E::old_size, "new_size",
           &E::new_size, "used", &E::used, "adjusted", &E::adjusted, "scanned", &E::scanned, "duration", &E::duration, "pc",
-          &E::pc, "function", &E::function, "file", &E::file, "line", &E::line, "ring", &E::ring, "number", &E::number);
+          &E::pc, "function", &E::function, "file", &E::file, "line", &E::line, "ring", &E::ring, "number", &E::number,
+          "caller", &E::caller);
   using H = HotSplit;
   bind<H>(module, "HotSplit", "A boundary that calls crossed from one segment to another.", "pc", &H::pc, "caller",
           &H::caller, "count", &H::count, "allocated", &H::allocated, "bytes", &H::bytes, "function", &H::function, "file",

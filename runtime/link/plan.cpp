@@ -202,9 +202,10 @@ class Writer {
         if (auto done = spread_rest(inputs, i, plan.command); !done) return done;
       }
     }
-    // Exported, both are known even when the program is stripped: GDB unwinds through the one, a trace breaks at the other.
+    // Exported, they are known even when the program is stripped: GDB unwinds through the one, a trace breaks at the others.
     for (const char* option :
-         {"-Wl,-z,now", "-Wl,--export-dynamic-symbol=__morestack", "-Wl,--export-dynamic-symbol=stacktide_stack_event"})
+         {"-Wl,-z,now", "-Wl,--export-dynamic-symbol=__morestack", "-Wl,--export-dynamic-symbol=stacktide_stack_event",
+          "-Wl,--export-dynamic-symbol=stacktide_events_pending"})
       plan.command.emplace_back(option);
     plan.command.push_back("@" + wraps.string());
     return {};

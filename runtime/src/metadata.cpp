@@ -56,7 +56,7 @@ constexpr std::size_t kFields = 0 STACKTIDE_FIELDS(COUNT);
 constexpr std::size_t kEnums = 0 STACKTIDE_ENUMS(COUNT);
 constexpr std::size_t kConstants = 0 STACKTIDE_CONSTANTS(COUNT);
 constexpr std::size_t kContracts = 0 STACKTIDE_CONTRACTS(COUNT);
-constexpr std::size_t kRoots = 1 STACKTIDE_ROOTS(COUNT);
+constexpr std::size_t kRoots = 3 STACKTIDE_ROOTS(COUNT);
 #undef COUNT
 
 #define LENGTH_T(name) +sizeof(#name)
@@ -65,7 +65,8 @@ constexpr std::size_t kRoots = 1 STACKTIDE_ROOTS(COUNT);
 #define LENGTH_C(name, value) +sizeof(#name)
 constexpr std::size_t kNames = 0 STACKTIDE_TYPES(LENGTH_T) STACKTIDE_FIELDS(LENGTH_F) STACKTIDE_ENUMS(LENGTH_E)
                                    STACKTIDE_CONSTANTS(LENGTH_C) STACKTIDE_CONTRACTS(LENGTH_C) STACKTIDE_ROOTS(LENGTH_C) +
-                               sizeof(STACKTIDE_ROOT_VERSION);
+                               sizeof(STACKTIDE_ROOT_VERSION) + sizeof(STACKTIDE_ROOT_EVENT_HOOK) +
+                               sizeof(STACKTIDE_ROOT_PENDING_HOOK);
 constexpr std::size_t kNamePool = (kNames + 7) & ~std::size_t{7};
 
 struct Constant {
@@ -173,7 +174,8 @@ constexpr Block build() {
 #define R(name, type) block.roots[i++] = {pool.add(#name), index_##type, 0, sizeof(type_##type), 0, 0};
   STACKTIDE_ROOTS(R)
 #undef R
-  block.roots[i++] = {pool.add(STACKTIDE_ROOT_VERSION), STACKTIDE_NO_TYPE, 0, 1, 0, 0};
+  for (const char* name : {STACKTIDE_ROOT_VERSION, STACKTIDE_ROOT_EVENT_HOOK, STACKTIDE_ROOT_PENDING_HOOK})
+    block.roots[i++] = {pool.add(name), STACKTIDE_NO_TYPE, 0, 1, 0, 0};
 
   constexpr std::size_t kBase = offsetof(Block, constant);
   block.header = {
@@ -219,7 +221,9 @@ enum RootIndex : std::uint32_t {
 #define R(name, type) root_##name,
   STACKTIDE_ROOTS(R)
 #undef R
-      root_version
+      root_version,
+  root_event_hook,
+  root_pending_hook
 };
 
 void set_root(std::size_t index, const volatile void* address, std::uint64_t count) {
@@ -242,6 +246,8 @@ void publish_descriptor() {
   set_root(root_goroutine_slabs, &slab_table.slabs, 0);
   set_root(root_hot_splits, hot_splits, kHotSplits);
   set_root(root_stack_maps, &stack_maps, 1);
+  set_root(root_event_hook, reinterpret_cast<const void*>(&stacktide_stack_event), 1);
+  set_root(root_pending_hook, reinterpret_cast<const void*>(&stacktide_events_pending), 1);
 }
 
 void publish_slabs(std::uint64_t count) { set_root(root_goroutine_slabs, &slab_table.slabs, count); }

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "events.h"
 #include "fatal.h"
 #include "scheduler.h"
 #include "spans.h"
@@ -21,6 +22,8 @@ constexpr std::int64_t kLongest = 10'000'000;
 constexpr int kPatience = 50;  // looks in vain before they become fewer
 // A growth is followed by a look at all parked stacks after this long, empty spans by one at them.
 constexpr std::int64_t kTrimPeriod = 1'000'000'000;
+// A live trace hears of events at the latest after this, however few there are.
+constexpr std::int64_t kAnnouncePeriod = 100'000'000;
 
 // Lives as long as the process: threads may still use it while main returns.
 struct Monitor {
@@ -28,6 +31,7 @@ struct Monitor {
   std::condition_variable changed;
   bool woken = false;          // something changed since the last look
   std::int64_t next_trim = 0;  // when memory is looked for that can go; 0: not planned
+  std::int64_t announced = 0;  // when events were last announced; this thread's own
 };
 
 // The monitor waits and looks at no P.
@@ -68,6 +72,8 @@ void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard, std::in
     const std::int64_t look = clock_now() + period;
     if (until == 0 || look < until) until = look;
   }
+  // The last events before all fell asleep.
+  if (until == 0 && unannounced_events()) until = self.announced + kAnnouncePeriod;
   const auto woken = [&] { return self.woken; };
   if (until == 0) {
     self.changed.wait(guard, woken);
@@ -87,6 +93,10 @@ void monitor_main() {
     const std::int64_t now = clock_now();
     scheduler.now.store(now, std::memory_order_relaxed);
     guard.unlock();
+    if (now - self.announced >= kAnnouncePeriod) {
+      self.announced = now;
+      announce_events();
+    }
     if (run_timers(now) || look_at_ps(now)) {
       in_vain = 0;
       period = kShortest;

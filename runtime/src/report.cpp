@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "events.h"
+
 namespace stacktide::runtime {
 namespace {
 
@@ -89,6 +91,7 @@ void begin_report(int signal) {
 
 void end_report() {
   alarm(0);
+  announce_events();
   if (last_signal.load(std::memory_order_relaxed) == SIGABRT) std::abort();
   end_at_once();
 }

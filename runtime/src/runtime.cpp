@@ -129,6 +129,7 @@ void stacktide_run_impl(Function function, void* closure, const void* entry) {
   enqueue(g, false);
   done_waking();
   main_done->changed.wait(guard, [] { return main_done->done; });
+  announce_events();
   scheduler.running = false;
 }
 

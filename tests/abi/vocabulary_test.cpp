@@ -99,7 +99,7 @@ TEST_CASE("the snapshot spells the fields of segments, Ms, Ps, events and stack 
       MEMBER(StackEvent, time),     MEMBER(StackEvent, goroutine), MEMBER(StackEvent, kind),     MEMBER(StackEvent, old_lo),
       MEMBER(StackEvent, new_lo),   MEMBER(StackEvent, old_size),  MEMBER(StackEvent, new_size), MEMBER(StackEvent, used),
       MEMBER(StackEvent, adjusted), MEMBER(StackEvent, duration),  MEMBER(StackEvent, pc),       MEMBER(StackEvent, scanned),
-      MEMBER(StackEvent, ring)};
+      MEMBER(StackEvent, ring),     MEMBER(StackEvent, caller)};
   check({STACKTIDE_FIELDS_event(NAME)}, event, kEventExceptions);
   const std::set<std::string> maps = {MEMBER(StackMapsInfo, address),       MEMBER(StackMapsInfo, size),
                                       MEMBER(StackMapsInfo, adjust),        MEMBER(StackMapsInfo, walks),

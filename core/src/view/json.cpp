@@ -195,6 +195,7 @@ Json to_json(const StackEvent& event) {
           {"function", event.function},
           {"file", event.file},
           {"line", event.line},
+          {"caller", address_or_null(event.caller)},
           {"ring", event.ring},
           {"number", event.number}};
 }

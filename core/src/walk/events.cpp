@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "walk/bulk.h"
 #include "walk/parts.h"
@@ -10,25 +9,10 @@
 namespace stacktide {
 namespace {
 
-struct Ring {
-  Address records = 0;
-  std::uint64_t capacity = 0;
-  std::uint64_t count = 0;
-};
-
-Ring to_ring(const Layout& layout, const Record& record) {
-  const auto& fields = layout.event_ring;
-  return {record.number(fields.records), record.number(fields.capacity), record.number(fields.count)};
-}
-
-// The numbers [first, count) of the events that can still be read. Of a full ring the oldest slot is where the next event
-// goes, and a writer that was stopped half way has ruined it, so it counts as lost.
-std::uint64_t first_readable(const Ring& ring) { return ring.count >= ring.capacity ? ring.count - ring.capacity + 1 : 0; }
-
 void walk_ring(WalkContext& context, std::uint64_t number, Address address, const Ring& ring, const EnumTexts* kinds) {
   auto& snapshot = context.snapshot;
   if (ring.count == 0) return;
-  if (ring.records == 0 || !std::has_single_bit(ring.capacity) || ring.capacity > kMaxRingCapacity) {
+  if (!is_believable(ring)) {
     snapshot.damage.push_back(
         fmt::format("event ring {} of {} records at {:#x} is not believable", number, ring.capacity, ring.records));
     return;
@@ -82,24 +66,6 @@ void walk_ring(WalkContext& context, std::uint64_t number, Address address, cons
 }
 
 }  // namespace
-
-StackEvent to_event(const Layout& layout, const EnumTexts* kinds, const Record& record) {
-  const auto& fields = layout.event;
-  StackEvent event;
-  event.time = record.signed_number(fields.time);
-  event.goroutine = record.number(fields.goroutine);
-  event.kind = enum_text(kinds, record.signed_number(fields.kind));
-  event.old_lo = record.number(fields.old_lo);
-  event.new_lo = record.number(fields.new_lo);
-  event.old_size = record.number(fields.old_size);
-  event.new_size = record.number(fields.new_size);
-  event.used = record.number(fields.used);
-  event.adjusted = record.number(fields.adjusted);
-  event.scanned = record.number(fields.scanned);
-  event.duration = record.number(fields.duration);
-  event.pc = record.number(fields.pc);
-  return event;
-}
 
 void walk_events(WalkContext& context) {
   const auto* root = context.descriptor.root("event_rings");

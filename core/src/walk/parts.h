@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "descriptor/event_record.h"
 #include "descriptor/record.h"
 #include "walk/walker.h"
 
@@ -41,6 +42,5 @@ void walk_scheduler(WalkContext& context);
 void walk_events(WalkContext& context);
 void walk_hot_splits(WalkContext& context);
 void walk_stack_maps(WalkContext& context);
-StackEvent to_event(const Layout& layout, const EnumTexts* kinds, const Record& record);
 
 }  // namespace stacktide

@@ -48,6 +48,10 @@
 #define STACKTIDE_SYMBOL "stacktide_descriptor"
 /* The function that the runtime calls with (const event*, caller pc) after each stack event. It is empty: break on it. */
 #define STACKTIDE_EVENT_HOOK "stacktide_stack_event"
+/* The function that the runtime calls with (const event_ring*), after it raised count, when count has become a multiple of capacity / 2, now and then
+ * while there are new events, and before the program may end with some. Empty. Whoever stops all threads there and reads all rings misses no event, at two stops per
+ * capacity (runtime/src/events.h has the proof). */
+#define STACKTIDE_PENDING_HOOK "stacktide_events_pending"
 /* A reader refuses blocks beyond this many bytes. */
 #define STACKTIDE_MAX_DESCRIPTOR 65536
 
@@ -244,7 +248,7 @@ typedef struct {
 
 /* One stack event. used: bytes in use in the old segment. pc: return address in the function that needed room, 0 for
  * a shrink. adjusted: words changed; scanned: those of them that no stack map spoke of. duration: nanoseconds, saturating; 0 for a release, and for a link that found a segment kept.
- * ring: index of the ring. */
+ * ring: index of the ring. caller: return address in the caller of the function at pc, 0 when not known. */
 #define STACKTIDE_FIELDS_event(F)                                                                                           \
   F(event, time, SIGNED)                                                                                                    \
   F(event, goroutine, UNSIGNED)                                                                                             \
@@ -258,7 +262,8 @@ typedef struct {
   F(event, scanned, UNSIGNED)                                                                                               \
   F(event, duration, UNSIGNED)                                                                                              \
   F(event, kind, ENUM)                                                                                                      \
-  F(event, ring, UNSIGNED)
+  F(event, ring, UNSIGNED)                                                                                                  \
+  F(event, caller, ADDRESS)
 
 /* A ring of the last `capacity` (a power of two) events from `records`; `count` were ever written. The slot of event n is
  * n % capacity. The writer raises count after the record is complete. */
@@ -438,11 +443,14 @@ typedef struct {
   K(goroutines, 1) K(saved_context, 1) K(segments, 1) K(scheduler, 1) K(events, 1) K(stack_maps, 1)   \
   K(wait_objects, 1)
 
-/* R(name, type). runtime_version is text. */
+/* R(name, type). runtime_version is text. The two hooks (above) are roots without a type, too, for programs without symbols: address is the function's
+ * first instruction, count 1. */
 #define STACKTIDE_ROOTS(R)                                                                                                  \
   R(goroutine_slabs, slab) R(ms, m) R(ps, p) R(scheduler, scheduler) R(event_rings, event_ring) R(hot_splits, hot_split) \
   R(spans, span) R(stack_cells, stack_cell) R(stack_maps, stack_maps)
 #define STACKTIDE_ROOT_VERSION "runtime_version"
+#define STACKTIDE_ROOT_EVENT_HOOK "event_hook"
+#define STACKTIDE_ROOT_PENDING_HOOK "pending_hook"
 
 /* ---- For other runtimes (README.md) ----------------------------------------------------------------------------------
  * What stacktide's own runtime has no use for, and a reader knows. All of it may be left out.

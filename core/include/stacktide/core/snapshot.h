@@ -197,6 +197,7 @@ struct StackEvent {
   std::uint32_t line = 0;
   std::uint64_t ring = 0;    // where it was found
   std::uint64_t number = 0;  // in that ring, counted from the start
+  Address caller = 0;        // return address in the caller of the function at pc; 0 unknown
 };
 
 // The program's stack maps and what the runtime used them for (abi.h, type stack_maps).
