@@ -1,6 +1,9 @@
 #include "analyze/event_text.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
+
+#include <iterator>
 
 #include "analyze/frames.h"
 
@@ -12,25 +15,37 @@ std::string place_of(std::string_view function, std::string_view file, std::uint
   return fmt::format("{} ({}:{})", function, base_name(file), line);
 }
 
-std::string describe_stack_event(const StackEvent& event, const Frame* caller) {
-  std::string what;
+void append_stack_event(std::string& line, const StackEvent& event) {
+  const auto out = std::back_inserter(line);
+  const auto id = event.goroutine;
+  // Compiled formats: a trace writes 100,000 of these while the program waits.
   if (event.kind == "grow") {
-    what = fmt::format("grew {} -> {} bytes", event.old_size, event.new_size);
+    fmt::format_to(out, FMT_COMPILE("goroutine {} grew {} -> {} bytes, used {}"), id, event.old_size, event.new_size,
+                   event.used);
   } else if (event.kind == "shrink") {
-    what = fmt::format("shrank {} -> {} bytes", event.old_size, event.new_size);
+    fmt::format_to(out, FMT_COMPILE("goroutine {} shrank {} -> {} bytes, used {}"), id, event.old_size, event.new_size,
+                   event.used);
   } else if (event.kind == "link") {
-    what = fmt::format("linked a segment of {} bytes", event.new_size);
+    fmt::format_to(out, FMT_COMPILE("goroutine {} linked a segment of {} bytes, used {}"), id, event.new_size, event.used);
   } else if (event.kind == "release") {
-    what = fmt::format("released a segment of {} bytes", event.old_size);
+    fmt::format_to(out, FMT_COMPILE("goroutine {} released a segment of {} bytes"), id, event.old_size);
   } else {
-    what = fmt::format("{}: {} -> {} bytes", event.kind, event.old_size, event.new_size);
+    fmt::format_to(out, "goroutine {} {}: {} -> {} bytes, used {}", id, event.kind, event.old_size, event.new_size,
+                   event.used);
   }
-  auto line = fmt::format("goroutine {} {}", event.goroutine, what);
-  if (event.kind != "release") line += fmt::format(", used {}", event.used);
-  if (event.pc == 0 || event.kind == "release") return line;
-  line += fmt::format(", in {}", place_of(event.function, event.file, event.line, event.pc));
+}
+
+std::string stack_event_place(const StackEvent& event, const Frame* caller) {
+  auto text = fmt::format(", in {}", place_of(event.function, event.file, event.line, event.pc));
   if (caller != nullptr)
-    line += fmt::format(", called from {}", place_of(caller->function, caller->file, caller->line, caller->pc));
+    text += fmt::format(", called from {}", place_of(caller->function, caller->file, caller->line, caller->pc));
+  return text;
+}
+
+std::string describe_stack_event(const StackEvent& event, const Frame* caller) {
+  std::string line;
+  append_stack_event(line, event);
+  if (event.pc != 0 && event.kind != "release") line += stack_event_place(event, caller);
   return line;
 }
 

@@ -59,6 +59,7 @@ struct Session::State {
   std::optional<std::vector<std::string>> runtime_symbols_;
   bool keep_data = false;
   std::map<std::pair<Address, bool>, std::vector<Frame>> levels;
+  const std::shared_ptr<const void> identity = std::make_shared<char>();
 
   Unwinder& unwinder() {
     if (!unwinder_) unwinder_.emplace(target->memory(), target->modules(), images);
@@ -76,6 +77,27 @@ struct Session::State {
       if (*found_) layout = make_layout((*found_)->descriptor);
     }
     return *found_;
+  }
+
+  // For a session that outlives its stop: what the last look did not find, or found before the runtime had started, is
+  // looked for again.
+  Result<const Descriptor*> event_descriptor() {
+    if (found_ && !*found_) found_.reset();
+    if (!found()) return std::unexpected((*found_).error());
+    const auto* rings = (*found_)->descriptor.root("event_rings");
+    if (rings != nullptr && rings->count == 0) {
+      if (auto again = read_descriptor(target->memory(), (*found_)->descriptor.address))
+        (*found_)->descriptor = std::move(*again);
+    }
+    return &(*found_)->descriptor;
+  }
+
+  Result<Address> hook(const char* function, std::string_view root_name) {
+    const auto* descriptor = STACKTIDE_TRY(event_descriptor());
+    if (const auto address = symbolizer().address_of(function)) return *address;
+    if (const auto* root = descriptor->root(root_name); root != nullptr && root->address != 0) return root->address;
+    return fail(ErrorCode::no_symbols,
+                fmt::format("the function {} is neither in the target's symbol tables nor exported", function));
   }
 
   // How the names of the runtime's own functions and data begin; of a target without a runtime, none.
@@ -330,11 +352,8 @@ std::string Session::thread_name(const Goroutine& goroutine, const std::string& 
 
 std::vector<Frame> Session::symbolize(Address pc, bool exact) { return state_->symbolize(pc, exact); }
 
-Result<Address> Session::event_hook() {
-  if (auto& found = state_->found(); !found) return std::unexpected(found.error());
-  if (const auto address = state_->symbolizer().address_of(STACKTIDE_EVENT_HOOK)) return *address;
-  return fail(ErrorCode::no_symbols, "the function " STACKTIDE_EVENT_HOOK " is not in the target's symbol tables");
-}
+Result<Address> Session::event_hook() { return state_->hook(STACKTIDE_EVENT_HOOK, STACKTIDE_ROOT_EVENT_HOOK); }
+Result<Address> Session::pending_hook() { return state_->hook(STACKTIDE_PENDING_HOOK, STACKTIDE_ROOT_PENDING_HOOK); }
 
 Result<std::string> Session::describe_event(Address address, Address caller_pc) {
   auto& found = state_->found();
@@ -390,6 +409,12 @@ Result<const Descriptor*> SessionAccess::find_descriptor(Session& session) {
   auto& found = session.state_->found();
   if (!found) return std::unexpected(found.error());
   return &found->descriptor;
+}
+
+Result<const Descriptor*> SessionAccess::event_descriptor(Session& session) { return session.state_->event_descriptor(); }
+std::shared_ptr<const void> SessionAccess::identity(const Session& session) { return session.state_->identity; }
+const std::vector<Frame>& SessionAccess::symbolized(Session& session, Address pc) {
+  return session.state_->symbolize(pc, false);
 }
 
 std::size_t SessionAccess::read_code(Session& session, Address address, std::span<std::byte> out) {

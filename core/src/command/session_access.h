@@ -24,6 +24,12 @@ struct SessionAccess {
   static Symbolizer& symbolizer(Session& session);
   // The descriptor alone, without the walk that snapshot() costs.
   static Result<const Descriptor*> find_descriptor(Session& session);
+  // The same for a session that is kept over stops: looked for again until the runtime's event rings are there.
+  static Result<const Descriptor*> event_descriptor(Session& session);
+  // Whoever keeps this, and finds it equal later, has to do with the same session, and may keep what it learnt from it.
+  static std::shared_ptr<const void> identity(const Session& session);
+  // The levels at a return address, never empty; valid as long as the session.
+  static const std::vector<Frame>& symbolized(Session& session, Address pc);
   // Bytes of code, from the target or, where a core has left them out, from the module's file; how many were there.
   static std::size_t read_code(Session& session, Address address, std::span<std::byte> out);
   // The program's stack maps, read on first use. Errors: those of snapshot() and load_stack_maps().

@@ -45,8 +45,10 @@ class Session {
   // The symbolic location of a code address, innermost inlined function first; `exact`: not a return address.
   std::vector<Frame> symbolize(Address pc, bool exact);
 
-  // The address of the empty function that the runtime calls on each stack event; no_runtime or no_symbols.
+  // The addresses of the empty functions that the runtime calls on each stack event, and when an event ring is half full
+  // (trace.h); no_runtime or no_symbols.
   Result<Address> event_hook();
+  Result<Address> pending_hook();
   // The line of `goroutine trace` for the event at this address, when the hook was called with this caller pc.
   // Reads only the event record, not the whole snapshot.
   Result<std::string> describe_event(Address event, Address caller_pc);
