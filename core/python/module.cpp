@@ -6,6 +6,7 @@
 #include "errors.h"
 #include "host_target.h"
 #include "session.h"
+#include "trace.h"
 #include "values.h"
 
 PYBIND11_MODULE(stacktide, module) {
@@ -18,4 +19,5 @@ PYBIND11_MODULE(stacktide, module) {
   stacktide::python::bind_values(module);
   stacktide::python::bind_host_target(module);
   stacktide::python::bind_session(module);
+  stacktide::python::bind_trace(module);
 }

@@ -1,8 +1,4 @@
-// stacktide.Session: one target that stands still.
-//
-// Invariants. The GIL is held throughout, so at most one call runs; a host's callback may let another Python thread or a
-// nested call in, and that one gets an Error instead of a half-filled snapshot. Results are copies and outlive the session.
-// Rejected: releasing the GIL around core. GDB and LLDB want their own API called from the thread that asked.
+// stacktide.Session: one target that stands still. Results are copies and outlive the session.
 #include "session.h"
 
 #include <pybind11/stl.h>
@@ -14,7 +10,7 @@
 #include <vector>
 
 #include "errors.h"
-#include "host_target.h"
+#include "python_session.h"
 #include "stacktide/core/command.h"
 #include "stacktide/core/objects.h"
 #include "values.h"
@@ -25,49 +21,6 @@ namespace stacktide::python {
 namespace {
 
 using Words = std::vector<std::string>;
-
-HostKind host_of(std::string_view name) {
-  if (name == "cli") return HostKind::cli;
-  if (name == "gdb") return HostKind::gdb;
-  if (name == "lldb") return HostKind::lldb;
-  if (name == "python") return HostKind::python;
-  throw py::value_error("host is \"cli\", \"gdb\", \"lldb\" or \"python\"");
-}
-
-class PythonSession {
- public:
-  explicit PythonSession(std::unique_ptr<Target> target) : session_(std::make_unique<Session>(std::move(target))) {}
-  explicit PythonSession(std::unique_ptr<PythonTarget> target) : host_(target.get()) {
-    session_ = std::make_unique<Session>(std::unique_ptr<Target>(std::move(target)));
-  }
-
-  // Runs `work` on the session alone. What a host's callback raised to end the command (Ctrl-C) comes out here.
-  template <class Work>
-  auto call(Work work) {
-    if (session_ == nullptr) raise({ErrorCode::not_supported, 0, "the session is closed"});
-    if (busy_) raise({ErrorCode::not_supported, 0, "the session is in the middle of another call"});
-    struct Busy {
-      bool& flag;
-      explicit Busy(bool& set) : flag(set) { flag = true; }
-      ~Busy() { flag = false; }
-    } busy(busy_);
-    auto result = work(*session_);
-    if (host_ != nullptr) host_->rethrow_interrupt();
-    return result;
-  }
-
-  // Lets go of the target; a process runs on.
-  void close() {
-    if (busy_) raise({ErrorCode::not_supported, 0, "the session is in the middle of another call"});
-    host_ = nullptr;
-    session_.reset();
-  }
-
- private:
-  std::unique_ptr<Session> session_;
-  PythonTarget* host_ = nullptr;  // the session's target, when a Python host's
-  bool busy_ = false;
-};
 
 py::tuple run_command(PythonSession& self, const Words& words, const std::string& host, bool colour, bool terminal,
                       std::uint32_t width, std::uint64_t current_thread, std::uint64_t current_goroutine) {
@@ -197,6 +150,8 @@ void bind_session_class(py::module_& module) {
            "Addresses of the words of the values in a channel, the oldest first.")
       .def("event_hook",
            [](PythonSession& self) { return value_or_raise(self.call([](Session& s) { return s.event_hook(); })); })
+      .def("pending_hook",
+           [](PythonSession& self) { return value_or_raise(self.call([](Session& s) { return s.pending_hook(); })); })
       .def(
           "describe_event",
           [](PythonSession& self, Address event, Address caller) {
