@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <sstream>
+#include <string_view>
 
 #include "host_modules.h"
 #include "host_target.h"
@@ -11,26 +11,22 @@
 namespace stacktide::lldb_plugin {
 namespace {
 
-// STACKTIDE_EVENT_HOOK of the ABI, which front ends do not see.
-constexpr const char* kEventHook = "stacktide_stack_event";
+constexpr std::pair<Register, const char*> kRegisters[] = {
+    {Register::rax, "rax"}, {Register::rdx, "rdx"}, {Register::rcx, "rcx"}, {Register::rbx, "rbx"}, {Register::rsi, "rsi"},
+    {Register::rdi, "rdi"}, {Register::rbp, "rbp"}, {Register::rsp, "rsp"}, {Register::r8, "r8"},   {Register::r9, "r9"},
+    {Register::r10, "r10"}, {Register::r11, "r11"}, {Register::r12, "r12"}, {Register::r13, "r13"}, {Register::r14, "r14"},
+    {Register::r15, "r15"}, {Register::rip, "rip"}};
 
-// The function's first instruction, from LLDB's symbols: before the program runs, too.
-lldb::SBAddress find_hook(lldb::SBTarget& target) {
-  lldb::SBSymbolContextList found = target.FindSymbols(kEventHook, lldb::eSymbolTypeCode);
-  for (std::uint32_t i = 0; i < found.GetSize(); ++i) {
-    lldb::SBAddress start = found.GetContextAtIndex(i).GetSymbol().GetStartAddress();
-    if (start.IsValid()) return start;
+Registers registers_of(lldb::SBThread& thread) {
+  Registers registers;
+  lldb::SBFrame frame = thread.GetFrameAtIndex(0);
+  for (const auto& [reg, name] : kRegisters) {
+    lldb::SBValue value = frame.FindRegister(name);
+    lldb::SBError error;
+    std::uint64_t number = value.GetValueAsUnsigned(error, 0);
+    if (value.IsValid() && error.Success()) registers.set(reg, number);
   }
-  return {};
-}
-
-Result<std::uint64_t> argument(lldb::SBThread& thread, const char* name) {
-  lldb::SBValue value = thread.GetFrameAtIndex(0).FindRegister(name);
-  lldb::SBError error;
-  std::uint64_t number = value.GetValueAsUnsigned(error, 0);
-  if (!value.IsValid() || error.Fail())
-    return fail(ErrorCode::damaged_data, fmt::format("a stack event without its {}", name));
-  return number;
+  return registers;
 }
 
 }  // namespace
@@ -39,44 +35,106 @@ EventTrace::~EventTrace() {
   if (is_on()) target_.BreakpointDelete(breakpoint_.GetID());
 }
 
-bool EventTrace::is_on() const { return breakpoint_.IsValid(); }
+Result<std::string> EventTrace::run(const std::vector<std::string>& words, const CommandOptions& options) {
+  std::lock_guard lock(mutex_);
+  const std::string verb = words.empty() ? "" : words.front();
+  const std::vector<std::string> rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+  if (verb == "on") {
+    std::string text = STACKTIDE_TRY(on(rest));
+    return text + "\n";
+  }
+  if (verb == "off" && rest.empty()) {
+    std::string text = collect();
+    off();
+    return text;
+  }
+  if (verb == "collect" && rest.empty()) return collect();
+  if (verb == "show") {
+    std::string text = collect();
+    const Trace none = STACKTIDE_TRY(Trace::make({}));
+    CommandResult shown = (trace_ != nullptr ? *trace_ : none).show(rest, options, is_on());
+    if (shown.exit_code == 0) return text + shown.out;
+    while (shown.err.ends_with('\n')) shown.err.pop_back();
+    return fail(ErrorCode::not_supported, shown.err);
+  }
+  return fail(ErrorCode::usage, fmt::format("usage: {}", trace_usage()));
+}
 
-Result<std::string> EventTrace::on() {
+// The function's first instruction, from LLDB's symbols: before the program runs, too. Without them core may still find it.
+lldb::SBAddress EventTrace::find_hook(const TraceHook& hook) {
+  lldb::SBSymbolContextList found = target_.FindSymbols(std::string(hook.name).c_str(), lldb::eSymbolTypeCode);
+  for (std::uint32_t i = 0; i < found.GetSize(); ++i) {
+    lldb::SBAddress start = found.GetContextAtIndex(i).GetSymbol().GetStartAddress();
+    if (start.IsValid()) return start;
+  }
+  lldb::SBProcess process = target_.GetProcess();
+  if (!is_readable(process)) return {};
+  auto address = Trace::find_hook(session(process), hook);
+  return address ? target_.ResolveLoadAddress(*address) : lldb::SBAddress();
+}
+
+Result<void> EventTrace::set_breakpoint(Trace& trace) {
+  for (const TraceHook& hook : {pending_hook(), event_hook()}) {
+    if (trace.per_event() && !hook.per_event) continue;
+    lldb::SBAddress start = find_hook(hook);
+    if (!start.IsValid()) continue;
+    if (hook.per_event) trace.use_event_hook();
+    breakpoint_ = target_.BreakpointCreateBySBAddress(start);
+    if (!breakpoint_.IsValid())
+      return fail(ErrorCode::not_supported, fmt::format("LLDB sets no breakpoint at {}", hook.name));
+    breakpoint_.AddName("stacktide-trace");
+    breakpoint_.SetCallback(&EventTrace::hit, this);
+    return {};
+  }
+  return fail(ErrorCode::no_symbols,
+              fmt::format("no function {}: a program without the runtime, or a stripped one", pending_hook().name));
+}
+
+Result<std::string> EventTrace::on(const std::vector<std::string>& words) {
   lldb::SBProcess process = target_.GetProcess();
   if (process.IsValid() && is_core(process)) {
     return fail(ErrorCode::not_supported, "a core does not run: goroutine history shows its last stack events");
   }
-  if (is_on()) return "tracing stack events already";
-  lldb::SBAddress start = find_hook(target_);
-  if (!start.IsValid() && is_readable(process)) {
-    // Without LLDB's symbols core may still find it.
-    Address hook = STACKTIDE_TRY(session(process).event_hook());
-    start = target_.ResolveLoadAddress(hook);
-  }
-  if (!start.IsValid()) {
-    return fail(ErrorCode::no_symbols,
-                fmt::format("no function {}: a program without the runtime, or a stripped one", kEventHook));
-  }
-  breakpoint_ = target_.BreakpointCreateBySBAddress(start);
-  if (!breakpoint_.IsValid())
-    return fail(ErrorCode::not_supported, fmt::format("LLDB sets no breakpoint at {}", kEventHook));
-  breakpoint_.AddName("stacktide-trace");
-  breakpoint_.SetCallback(&EventTrace::hit, this);
-  std::lock_guard lock(seen_mutex_);
-  lines_.clear();
-  totals_.clear();
-  seen_ = 0;
-  unreadable_ = 0;
+  if (is_on() && words == words_) return "tracing stack events already";
+  auto made = Trace::make(words);  // wrong options leave the old one alone
+  if (!made) return std::unexpected(made.error());
+  auto trace = std::make_unique<Trace>(std::move(*made));
+  off();
+  STACKTIDE_TRY(set_breakpoint(*trace));
+  trace_ = std::move(trace);
+  words_ = words;
+  problem_.clear();
+  if (is_readable(process)) trace_->skip(session(process));
+  add_stop_hook();
   return process.IsValid() ? "tracing stack events" : "tracing stack events once the program runs";
 }
 
 void EventTrace::off() {
   if (is_on()) target_.BreakpointDelete(breakpoint_.GetID());
+  delete_stop_hook();
   breakpoint_ = {};
   session_.reset();
 }
 
+// Stop hooks belong to the selected target, which is ours while its command runs.
+void EventTrace::add_stop_hook() {
+  lldb::SBCommandReturnObject done;
+  debugger_.GetCommandInterpreter().HandleCommand("target stop-hook add -o 'goroutine trace collect'", done);
+  const std::string text = done.GetOutput() != nullptr ? done.GetOutput() : "";  // "Stop hook #1 added.\n"
+  const auto at = text.find('#');
+  if (!done.Succeeded() || at == std::string::npos) return;
+  stop_hook_ = text.substr(at + 1, text.find_first_not_of("0123456789", at + 1) - at - 1);
+}
+
+void EventTrace::delete_stop_hook() {
+  if (stop_hook_.empty()) return;
+  lldb::SBCommandReturnObject done;
+  debugger_.GetCommandInterpreter().HandleCommand(("target stop-hook delete " + stop_hook_).c_str(), done);
+  stop_hook_.clear();
+}
+
 Session& EventTrace::session(lldb::SBProcess& process) {
+  if (trace_ != nullptr && process_id_ != process.GetUniqueID()) trace_->restart();
   if (session_ == nullptr || process_id_ != process.GetUniqueID() || module_count_ != target_.GetNumModules()) {
     process_id_ = process.GetUniqueID();
     module_count_ = target_.GetNumModules();
@@ -88,66 +146,51 @@ Session& EventTrace::session(lldb::SBProcess& process) {
 
 bool EventTrace::hit(void* self, lldb::SBProcess& process, lldb::SBThread& thread,
                      lldb::SBBreakpointLocation& /*location*/) {
-  auto& trace = *static_cast<EventTrace*>(self);
   try {
-    trace.event(process, thread);
+    auto& trace = *static_cast<EventTrace*>(self);
+    std::lock_guard lock(trace.mutex_);
+    return trace.at_hook(process, thread);
   } catch (...) {
-    std::lock_guard lock(trace.seen_mutex_);
-    ++trace.seen_;
-    ++trace.unreadable_;
+    return false;  // go on
   }
-  return false;  // go on
 }
 
-Result<std::string> EventTrace::describe_event(lldb::SBProcess& process, lldb::SBThread& thread) {
-  std::uint64_t record = STACKTIDE_TRY(argument(thread, "rdi"));
-  std::uint64_t caller = STACKTIDE_TRY(argument(thread, "rsi"));
-  return session(process).describe_event(record, caller);
-}
-
-void EventTrace::event(lldb::SBProcess& process, lldb::SBThread& thread) {
-  Result<std::string> line = describe_event(process, thread);
-  std::string text = line ? *line : "error: stacktide: " + describe(line.error());
-  {
-    std::lock_guard lock(seen_mutex_);
-    ++seen_;
-    // "goroutine 7 grew ...": core's own verb is what is counted.
-    std::istringstream words(text);
-    std::string skipped;
-    std::string verb;
-    if (line && words >> skipped >> skipped >> verb) {
-      ++totals_[verb];
-    } else {
-      ++unreadable_;
-    }
-    lines_.push_back(text);
-    if (lines_.size() > kKept) lines_.pop_front();
+bool EventTrace::at_hook(lldb::SBProcess& process, lldb::SBThread& thread) {
+  if (trace_ == nullptr) return false;
+  TraceStop stop{.at_hook = true, .event = 0, .caller = 0, .registers = {}};
+  if (trace_->per_event()) {
+    stop.registers = registers_of(thread);
+    stop.event = stop.registers.get(Register::rdi).value_or(0);
+    stop.caller = stop.registers.get(Register::rsi).value_or(0);
   }
-  print(text + "\n");
+  Result<TraceOutput> output = collect_from(process, stop);
+  if (!output) return false;
+  print(output->text);
+  return output->stop;
 }
 
-void EventTrace::print(const std::string& line) {
+Result<TraceOutput> EventTrace::collect_from(lldb::SBProcess& process, const TraceStop& stop) {
+  Result<TraceOutput> output = trace_->collect(session(process), stop);
+  if (output) return output;
+  std::string problem = "error: stacktide: " + describe(output.error()) + "\n";
+  if (problem != problem_) print(problem);
+  problem_ = problem;
+  return output;
+}
+
+std::string EventTrace::collect() {
+  lldb::SBProcess process = target_.GetProcess();
+  if (!is_on() || trace_ == nullptr || trace_->per_event() || !is_readable(process)) return "";
+  Result<TraceOutput> output = collect_from(process, {});
+  return output ? output->text : "";
+}
+
+void EventTrace::print(const std::string& text) {
+  if (text.empty()) return;
   lldb::SBFile out = debugger_.GetOutputFile();
   std::size_t written = 0;
-  out.Write(reinterpret_cast<const std::uint8_t*>(line.data()), line.size(), &written);
+  out.Write(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), &written);
   out.Flush();
-}
-
-std::string EventTrace::show() const {
-  std::lock_guard lock(seen_mutex_);
-  std::string text;
-  if (seen_ > lines_.size()) {
-    text += fmt::format("(the first {} are counted below but not kept)\n", seen_ - lines_.size());
-  }
-  for (const std::string& line : lines_) text += line + "\n";
-  text += fmt::format("{} stack {}", seen_, seen_ == 1 ? "event" : "events");
-  const char* before = ": ";
-  for (const auto& [verb, count] : totals_) {
-    text += fmt::format("{}{} {}", before, count, verb);
-    before = ", ";
-  }
-  if (unreadable_ != 0) text += fmt::format("{}{} could not be read", before, unreadable_);
-  return text + fmt::format("; tracing is {}\n", is_on() ? "on" : "off");
 }
 
 }  // namespace stacktide::lldb_plugin

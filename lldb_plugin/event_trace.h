@@ -1,24 +1,25 @@
-// `goroutine trace`: one line per stack event as it happens.
+// `goroutine trace`: stack events as they happen; core's Trace does the reading, choosing and wording.
 //
-// Concept. The runtime calls an empty function after each growth or shrink, with the event record's address in rdi and a
-// code address in rsi. A breakpoint at its first instruction (by name LLDB would skip a prologue) with a callback of ours
-// prints core's line for that record and lets the program go on. It is set on the target, so it may be set before the
-// program runs.
+// Concept. A breakpoint at the first instruction (by name LLDB would skip a prologue) of an empty function of the runtime's:
+// the one that it calls each time an event ring is half full of new events, or, for --stop and --bt, the one that it calls
+// at each event. Its callback prints what core returns, and lets the program go on. It is set on the target, so it may be
+// set before the program runs, and stays over several runs. A stop hook of LLDB's prints what is new at each stop that the
+// user sees.
 //
-// Invariants. The program never stops for the user. LLDB runs the callback once the stop is public, on the thread that
-// handles its events, so SB calls are safe there; nothing may be thrown out of it. Lines go to the debugger's output file at
-// once, whole, so that they keep their order against what the commands of a batch print.
+// Invariants. LLDB runs the callback once the stop is public, on the thread that handles its events, so SB calls are safe
+// there; nothing may be thrown out of it. Commands may come from another thread at the same time: one lock for all. Text
+// goes to the debugger's output file at once, in one write, so that it keeps its order against what the commands of a batch
+// print.
 #pragma once
 
 #include <lldb/API/LLDB.h>
 
-#include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
-#include "stacktide/core/command.h"
+#include "stacktide/core/trace.h"
 
 namespace stacktide::lldb_plugin {
 
@@ -29,38 +30,42 @@ class EventTrace {
   EventTrace& operator=(const EventTrace&) = delete;
   ~EventTrace();
 
-  // Sets the breakpoint; what to tell the user. Errors: not_supported on a core, no_symbols when the program has no such
-  // function.
-  Result<std::string> on();
-  void off();
-  // The last lines, then the totals.
-  std::string show() const;
-  bool is_on() const;
+  // The words after `goroutine trace`; what to print. Errors: usage; not_supported on a core; no_symbols when the program
+  // has no such function.
+  Result<std::string> run(const std::vector<std::string>& words, const CommandOptions& options);
 
  private:
-  static bool hit(void* self, lldb::SBProcess& process, lldb::SBThread& thread, lldb::SBBreakpointLocation& location);
-  void event(lldb::SBProcess& process, lldb::SBThread& thread);
-  Result<std::string> describe_event(lldb::SBProcess& process, lldb::SBThread& thread);
-  Session& session(lldb::SBProcess& process);
-  void print(const std::string& line);
+  Result<std::string> on(const std::vector<std::string>& words);
+  Result<void> set_breakpoint(Trace& trace);
+  lldb::SBAddress find_hook(const TraceHook& hook);
+  void off();
+  bool is_on() const { return breakpoint_.IsValid(); }
+  // What is new, at a stop that is not the breakpoint's.
+  std::string collect();
 
-  static constexpr std::size_t kKept = 10'000;  // lines for show(); the totals count all
+  static bool hit(void* self, lldb::SBProcess& process, lldb::SBThread& thread, lldb::SBBreakpointLocation& location);
+  bool at_hook(lldb::SBProcess& process, lldb::SBThread& thread);
+  Result<TraceOutput> collect_from(lldb::SBProcess& process, const TraceStop& stop);
+  Session& session(lldb::SBProcess& process);
+  void print(const std::string& text);
+  void add_stop_hook();
+  void delete_stop_hook();
 
   lldb::SBDebugger debugger_;
   lldb::SBTarget target_;
+
+  std::mutex mutex_;  // guards what follows
   lldb::SBBreakpoint breakpoint_;
+  std::vector<std::string> words_;  // of `trace on`
+  std::unique_ptr<Trace> trace_;    // of the last `trace on`; nullptr before
+  std::string problem_;             // the last that was printed: not at each of a thousand stops
+  std::string stop_hook_;           // LLDB's number for it, "" none
 
   // Events come while the program runs, and each stop would need a new session with all that it knows of files. This one
-  // serves as long as the modules do: describing an event reads nothing else that changes.
+  // serves as long as the modules do: core reads the rings afresh, and keeps only what it knows of files.
   std::unique_ptr<Session> session_;
   std::uint32_t process_id_ = 0;
   std::uint32_t module_count_ = 0;
-
-  mutable std::mutex seen_mutex_;
-  std::deque<std::string> lines_;
-  std::map<std::string, std::uint64_t> totals_;  // by core's verb: grew, shrank, ...
-  std::uint64_t seen_ = 0;
-  std::uint64_t unreadable_ = 0;
 };
 
 }  // namespace stacktide::lldb_plugin

@@ -305,18 +305,8 @@ class Execution {
   }
 
   Result<void> trace(const Words& words) {
-    constexpr const char* kUsage = "goroutine trace on|off|show";
-    if (words.size() != 1) return fail(ErrorCode::usage, kUsage);
     TargetState* state = STACKTIDE_TRY(targets_.selected());
-    if (words.front() == "on") {
-      out(STACKTIDE_TRY(state->trace().on()) + "\n");
-    } else if (words.front() == "off") {
-      state->trace().off();
-    } else if (words.front() == "show") {
-      out(state->trace().show());
-    } else {
-      return fail(ErrorCode::usage, kUsage);
-    }
+    out(STACKTIDE_TRY(state->trace().run(words, options(*state))));
     return {};
   }
 

@@ -14,7 +14,7 @@ from .calls import CallWarning
 from .commands import GoroutineCommand, InfoGoroutinesCommand, keep_registered
 from .selection import FILTER_NAME, Selection
 from .sessions import Sessions
-from .trace import Trace
+from .trace import Traces
 
 
 def install() -> None:
@@ -23,7 +23,7 @@ def install() -> None:
         return
     sessions = Sessions()
     selection = Selection()
-    trace = Trace()
+    trace = Traces()
     selection.register()
     sessions.register()
     CallWarning(sessions).register()

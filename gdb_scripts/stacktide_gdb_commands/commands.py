@@ -19,7 +19,7 @@ from .errors import failure, guarded
 from .host import PromptContext, select_frame, thread_id
 from .selection import Selection
 from .sessions import Sessions, current_inferior
-from .trace import Trace
+from .trace import Traces
 
 GDBS_OWN = frozenset(("bt", "list"))
 HELP = """
@@ -30,7 +30,8 @@ In GDB also:
   goroutine ID CMD         one GDB command in its context: goroutine 7 info locals
   goroutine all CMD        the same for each goroutine
   goroutine trace on|off|show
-                           one line per stack growth or shrink, as it happens
+                           one line per stack growth or shrink, as it happens; on takes --goroutine ID, --function REGEX,
+                           --size-above N, --kind grow,shrink,segment, --stop (at each), --bt; show: a table, sizes over time
   info goroutines          goroutine list
 """
 
@@ -111,7 +112,7 @@ Without an argument, say which goroutine is selected. With an ID, select that go
 work in its context, live and on cores. With a GDB command after it, run that in its context only.
 See "goroutine help" for all of it."""
 
-    def __init__(self, sessions: Sessions, selection: Selection, trace: Trace) -> None:
+    def __init__(self, sessions: Sessions, selection: Selection, trace: Traces) -> None:
         super().__init__("goroutine", gdb.COMMAND_STACK)
         self._sessions = sessions
         self._selection = selection
@@ -129,7 +130,7 @@ See "goroutine help" for all of it."""
         elif first == "help":
             self._front.help(gdb.string_to_argv(rest))
         elif first == "trace":
-            self._run_trace(rest)
+            self._trace.run(rest, from_tty, _width(from_tty))
         elif first == "thread" and not rest:
             self._leave()
         elif first == "all":
@@ -238,18 +239,6 @@ See "goroutine help" for all of it."""
                 context.restore()
 
     # The rest.
-
-    def _run_trace(self, what: str) -> None:
-        what = what.strip()
-        if what == "on":
-            gdb.write("[%s]\n" % self._trace.start())
-        elif what == "off":
-            self._trace.stop()
-            gdb.write("[tracing is off]\n")
-        elif what == "show":
-            gdb.write(self._trace.show() + "\n")
-        else:
-            raise failure("goroutine trace takes on, off or show")
 
     def _candidates(self, text: str) -> List[str]:
         """Ways to go on for the last word of `text`."""
