@@ -27,6 +27,8 @@ std::string_view code_name(ErrorCode code) {
       return "build_id_mismatch";
     case ErrorCode::no_runtime:
       return "no_runtime";
+    case ErrorCode::runtime_not_started:
+      return "runtime_not_started";
     case ErrorCode::bad_descriptor:
       return "bad_descriptor";
     case ErrorCode::unsupported_contract:
@@ -65,6 +67,8 @@ std::string_view hint(ErrorCode code) {
       return "give the executable that dumped this core";
     case ErrorCode::no_runtime:
       return "build the program with stacktide_goroutines(target)";
+    case ErrorCode::runtime_not_started:
+      return "let it run to stacktide::run()";
     case ErrorCode::bad_descriptor:
       return "its memory is damaged, or its runtime is another version";
     case ErrorCode::unsupported_contract:

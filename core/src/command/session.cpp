@@ -58,6 +58,7 @@ struct Session::State {
   std::optional<Result<LoadedMaps>> maps_;
   std::optional<std::vector<std::string>> runtime_symbols_;
   bool keep_data = false;
+  Running running;
   std::map<std::pair<Address, bool>, std::vector<Frame>> levels;
 
   Unwinder& unwinder() {
@@ -76,6 +77,12 @@ struct Session::State {
       if (*found_) layout = make_layout((*found_)->descriptor);
     }
     return *found_;
+  }
+
+  // For those who ask while the program runs: a runtime that was not there, or not ready, may be by now.
+  Result<FoundDescriptor>& found_now() {
+    if (found_ && !*found_) found_.reset();
+    return found();
   }
 
   // How the names of the runtime's own functions and data begin; of a target without a runtime, none.
@@ -253,7 +260,35 @@ Goroutine* Session::goroutine_of_thread(std::uint64_t tid) {
   auto& snapshot = state_->snapshot();
   if (!snapshot || tid == 0) return nullptr;
   const auto found = std::ranges::find_if(snapshot->goroutines, [&](const Goroutine& g) { return g.tid == tid; });
-  return found == snapshot->goroutines.end() ? nullptr : &*found;
+  if (found != snapshot->goroutines.end()) return &*found;
+  // In the middle of a move of its stack it is looked at by its saved context, but is on its thread all the same.
+  const auto m = std::ranges::find_if(snapshot->ms, [&](const Machine& machine) { return machine.tid == tid; });
+  return m == snapshot->ms.end() || m->goroutine == 0 ? nullptr : snapshot->find(m->goroutine);
+}
+
+Result<std::optional<Goroutine>> Session::running_on(std::uint64_t tid) {
+  auto& found = state_->found_now();
+  if (!found && found.error().code == ErrorCode::runtime_not_started) return std::nullopt;
+  if (!found) return std::unexpected(found.error());
+  if (state_->layout.scheduler_on) return state_->running.on(*state_->target, found->descriptor, state_->layout, tid);
+  auto snapshot = walk(*state_->target, found->descriptor, state_->layout);
+  const auto on = std::ranges::find_if(snapshot.goroutines, [&](const Goroutine& g) { return tid != 0 && g.tid == tid; });
+  if (on == snapshot.goroutines.end()) return std::nullopt;
+  return std::move(*on);
+}
+
+Result<std::optional<Goroutine>> Session::reread(const Goroutine& goroutine) {
+  auto& found = state_->found_now();
+  if (!found) return std::unexpected(found.error());
+  return read_goroutine(*state_->target, found->descriptor, state_->layout, goroutine);
+}
+
+Result<std::uint64_t> Session::goroutine_count() {
+  auto& found = state_->found_now();
+  if (!found && found.error().code == ErrorCode::runtime_not_started) return 0;
+  if (!found) return std::unexpected(found.error());
+  if (const auto live = live_goroutines(state_->target->memory(), found->descriptor, state_->layout)) return *live;
+  return walk(*state_->target, found->descriptor, state_->layout).goroutines.size();
 }
 
 Backtrace Session::backtrace(const Goroutine& goroutine) {
@@ -381,6 +416,10 @@ Unwinding SessionAccess::unwind(Session& session, const Goroutine& goroutine) {
     return none;
   }
   return session.state_->unwinder().unwind(goroutine.registers, kMaxFrames);
+}
+
+Unwinding SessionAccess::unwind(Session& session, const Registers& registers, std::size_t limit) {
+  return session.state_->unwinder().unwind(registers, limit);
 }
 
 const Descriptor& SessionAccess::descriptor(Session& session) { return (*session.state_->found_)->descriptor; }

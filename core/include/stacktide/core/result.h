@@ -24,6 +24,7 @@ enum class ErrorCode : std::uint8_t {
   truncated_core,        // the core ends before its segments do
   build_id_mismatch,     // the executable given is another build than the core's
   no_runtime,            // no descriptor found: not a goroutine program
+  runtime_not_started,   // there is a runtime, which the program has not started yet
   bad_descriptor,        // a descriptor that fails validation
   unsupported_contract,  // a contract version that this reader does not know
   damaged_data,          // a structure in the target contradicts itself
