@@ -1,7 +1,7 @@
 """Loads stacktide's GDB commands: `source .../python/stacktide_gdb.py`.
 
 A thin loader: it finds the package and the compiled module beside itself, and says in one line why it cannot. Loading changes
-nothing in GDB but its commands. Kept to syntax that any Python 3 reads, so that a GDB with another Python gets to the message.
+nothing in GDB but its commands, and adds hooks to those that step. Kept to syntax that any Python 3 reads, so that a GDB with another Python gets to the message.
 """
 
 import glob

@@ -17,6 +17,8 @@ constexpr std::array<const char*, kRegisterCount> kRegisterNames = {
 
 std::string text(const char* value) { return value != nullptr ? value : ""; }
 
+}  // namespace
+
 Registers registers_of(lldb::SBThread& thread) {
   Registers registers;
   lldb::SBFrame frame = thread.GetFrameAtIndex(0);
@@ -28,8 +30,6 @@ Registers registers_of(lldb::SBThread& thread) {
   }
   return registers;
 }
-
-}  // namespace
 
 std::size_t HostMemory::read_up_to(Address address, std::span<std::byte> out) {
   std::size_t done = 0;

@@ -64,6 +64,8 @@ class HostTarget : public Target {
   mutable std::optional<Found> found_;
 };
 
+// The general registers of a thread of the process, as far as LLDB knows them.
+Registers registers_of(lldb::SBThread& thread);
 // Whether the process is there and stands still, so that it can be read.
 bool is_readable(lldb::SBProcess& process);
 

@@ -11,8 +11,10 @@
 
 #include "errors.h"
 #include "python_session.h"
+#include "stacktide/core/apply.h"
 #include "stacktide/core/command.h"
 #include "stacktide/core/objects.h"
+#include "stacktide/core/step.h"
 #include "values.h"
 
 namespace py = pybind11;
@@ -71,6 +73,30 @@ std::vector<Address> buffered_values(PythonSession& self, Address channel) {
   }));
 }
 
+// Plans the step of a goroutine that runs on a thread, or of a parked one with its saved registers.
+Step plan_step(PythonSession& self, const std::string& kind, const Goroutine& goroutine, const py::dict& registers,
+               Address cfa, std::size_t inlined) {
+  if (kind != "next" && kind != "finish") throw py::value_error("kind is \"next\" or \"finish\"");
+  return value_or_raise(self.call([&](Session& session) {
+    return Step::plan(session, kind == "next" ? StepKind::next : StepKind::finish, goroutine, to_registers(registers),
+                      StepFrame{cfa, inlined});
+  }));
+}
+
+const char* step_ends(PythonSession& self, Step& step, const Goroutine& goroutine, const py::dict& registers) {
+  switch (self.call([&](Session& session) { return step.ends(session, goroutine, to_registers(registers)); })) {
+    case Step::Verdict::more:
+      return "more";
+    case Step::Verdict::stop:
+      return "stop";
+    case Step::Verdict::returned:
+      return "returned";
+    case Step::Verdict::go_on:
+      break;
+  }
+  return "go_on";
+}
+
 std::vector<py::tuple> command_table() {
   std::vector<py::tuple> table;
   for (const CommandInfo& info : commands())
@@ -126,6 +152,33 @@ void bind_session_class(py::module_& module) {
           py::arg("id"), "Where unwinding starts: the known registers by name.")
       .def("goroutine_of_thread", &goroutine_of_thread, py::arg("tid"),
            "The goroutine that runs on this OS thread, or None.")
+      .def(
+          "running_on",
+          [](PythonSession& self, std::uint64_t tid) {
+            return value_or_raise(self.call([tid](Session& session) { return session.running_on(tid); }));
+          },
+          py::arg("tid"), "The goroutine that runs on this OS thread now, or None, by three reads; without registers.")
+      .def(
+          "reread",
+          [](PythonSession& self, const Goroutine& goroutine) {
+            return value_or_raise(self.call([&](Session& session) { return session.reread(goroutine); }));
+          },
+          py::arg("goroutine"), "The same goroutine as it is now, or None when it has ended; by one read.")
+      .def(
+          "goroutine_count",
+          [](PythonSession& self) { return value_or_raise(self.call([](Session& s) { return s.goroutine_count(); })); },
+          "How many goroutines there are now.")
+      .def(
+          "plan_apply",
+          [](PythonSession& self, const Words& words) {
+            Apply apply = value_or_raise(self.call([&](Session& session) { return plan_apply(session, words); }));
+            return py::make_tuple(apply.ids, apply.quiet, apply.silent, apply.used);
+          },
+          py::arg("words"), "(ids, quiet, silent, how many words come before the command) of what follows `apply`.")
+      .def("plan_step", &plan_step, py::arg("kind"), py::arg("goroutine"), py::arg("registers"), py::arg("cfa") = 0,
+           py::arg("inlined") = 0, "A Step: kind \"next\" or \"finish\"; cfa 0: the innermost frame.")
+      .def("step_ends", &step_ends, py::arg("step"), py::arg("goroutine"), py::arg("registers"),
+           "\"go_on\", \"more\" (breakpoints were added), \"stop\" or \"returned\", for a stop at one of step.breakpoints.")
       .def("snapshot",
            [](PythonSession& self) {
              return value_or_raise(
@@ -175,6 +228,14 @@ void bind_session_class(py::module_& module) {
 }  // namespace
 
 void bind_session(py::module_& module) {
+  module.def("end_warning", &end_warning, py::arg("before"), py::arg("host"),
+             "What to say when the goroutine has ended during a step of the host's own.");
+  py::class_<Step>(module, "Step", "A step of one goroutine whose stack may move meanwhile: see plan_step.")
+      .def_property_readonly("goroutine", &Step::goroutine)
+      .def_property_readonly("breakpoints", &Step::breakpoints)
+      .def_property_readonly("source", &Step::from);
+  module.def("move_warning", &move_warning, py::arg("before"), py::arg("after"), py::arg("host"),
+             "What to say after a step of the host's own during which the stack moved; \"\" when it did not.");
   bind_session_class(module);
   module.def(
       "open_process",

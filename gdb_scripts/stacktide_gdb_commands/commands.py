@@ -15,13 +15,16 @@ import gdb
 import stacktide
 
 from . import errors
+from .apply import GDBS_OWN, Contexts, is_about_one, table
 from .errors import failure, guarded
-from .host import PromptContext, select_frame, thread_id
+from .host import thread_id
 from .selection import Selection
-from .sessions import Sessions, current_inferior
+from .sessions import Sessions
+from .step import Stepper
 from .trace import Traces
 
-GDBS_OWN = frozenset(("bt", "list"))
+# Completed beside core's.
+OWN_WORDS = ["apply", "finish", "next", "trace"]
 HELP = """
 In GDB also:
   goroutine                which goroutine the prompt looks at
@@ -29,6 +32,8 @@ In GDB also:
   goroutine thread         back to the thread
   goroutine ID CMD         one GDB command in its context: goroutine 7 info locals
   goroutine all CMD        the same for each goroutine
+  $_goroutine(), $_goroutine_count()
+                           in expressions and conditions: break f if $_goroutine() == 7
   goroutine trace on|off|show
                            one line per stack growth or shrink, as it happens; on takes --goroutine ID, --function REGEX,
                            --size-above N, --kind grow,shrink,segment, --stop (at each), --bt; show: a table, sizes over time
@@ -51,11 +56,17 @@ class Front:
 
     def run(self, words: Sequence[str], from_tty: bool) -> None:
         """A command of core's table. Its failure is a GDB error, so that scripts stop."""
-        terminal = from_tty and os.isatty(0) and os.isatty(1)
-        out, err, code = self._sessions.current().run(
+        self._print(*self._result(words, from_tty and os.isatty(0) and os.isatty(1)))
+
+    def text(self, words: Sequence[str]) -> str:
+        """What it prints; "" when it fails."""
+        out, _, code = self._result(words, False)
+        return "" if code == 2 else out
+
+    def _result(self, words: Sequence[str], terminal: bool) -> Tuple[str, str, int]:
+        return self._sessions.current().run(  # type: ignore[no-any-return]
             list(words), host="gdb", colour=terminal and _colour(), terminal=terminal, width=_width(terminal),
             current_thread=current_thread_id(), current_goroutine=self._selection.id)
-        self._print(out, err, code)
 
     def help(self, words: Sequence[str]) -> None:
         """Core's help, and for the whole list what GDB adds."""
@@ -106,19 +117,21 @@ class GoroutineCommand(gdb.Command):
 
 Usage: goroutine [ID]
        goroutine ID|all COMMAND
-       goroutine thread
+       goroutine apply ID...|all [-q] [-s] COMMAND
+       goroutine next [N]|finish|thread
        goroutine list|stack|bt|sched|history|stackmap|prologue|whereis|audit|runtime|trace|help [ARGUMENT]...
 Without an argument, say which goroutine is selected. With an ID, select that goroutine: backtrace, up, info locals and print then
 work in its context, live and on cores. With a GDB command after it, run that in its context only.
 See "goroutine help" for all of it."""
 
-    def __init__(self, sessions: Sessions, selection: Selection, trace: Traces) -> None:
+    def __init__(self, sessions: Sessions, selection: Selection, trace: Traces, stepper: Stepper) -> None:
         super().__init__("goroutine", gdb.COMMAND_STACK)
         self._sessions = sessions
         self._selection = selection
         self._trace = trace
+        self._stepper = stepper
         self._front = Front(sessions, selection)
-        self._home: Optional[gdb.InferiorThread] = None
+        self._contexts = Contexts(sessions, selection, self._front)
 
     @guarded
     def invoke(self, argument: str, from_tty: bool) -> None:
@@ -132,12 +145,18 @@ See "goroutine help" for all of it."""
         elif first == "trace":
             self._trace.run(rest, from_tty, _width(from_tty))
         elif first == "thread" and not rest:
-            self._leave()
+            self._contexts.leave()
         elif first == "all":
-            self._for_all(rest, from_tty)
+            self._contexts.for_all(rest, from_tty)
+        elif first == "apply":
+            self._contexts.apply(rest, from_tty)
+        elif first == "next":
+            self._stepper.next(rest)
+        elif first == "finish":
+            self._stepper.finish(rest)
         elif first.isdigit() or first.startswith("$"):
-            self._for_one(_goroutine_id(first), rest, from_tty)
-        elif first in _table():
+            self._contexts.for_one(_goroutine_id(first), rest, from_tty)
+        elif first in table():
             self._front.run([first] + gdb.string_to_argv(rest), from_tty)
         else:
             raise failure("no goroutine command \"%s\"; try: goroutine help" % first)
@@ -165,79 +184,6 @@ See "goroutine help" for all of it."""
             gdb.write("[Current goroutine is %s, which runs on thread %d]\n" %
                       (_short(session.thread_name(running.id)), gdb.selected_thread().num))
 
-    def _select(self, goroutine_id: int) -> None:
-        """Makes it the prompt's context, printing nothing. One that runs is looked at on its thread."""
-        session = self._sessions.current()
-        goroutine = session.goroutine(goroutine_id)
-        if not goroutine.registers_live:
-            self._selection.select(goroutine_id, goroutine.registers)
-            return
-        for thread in current_inferior().threads():
-            if thread_id(thread) == goroutine.tid:
-                self._selection.clear()
-                thread.switch()
-                return
-        raise failure("goroutine %d runs on thread %d, which is not there" % (goroutine_id, goroutine.tid))
-
-    def _select_for_prompt(self, goroutine_id: int) -> None:
-        if self._selection.registers is None:
-            self._home = gdb.selected_thread()
-        self._select(goroutine_id)
-        gdb.write("[Switching to %s]\n" % self._sessions.current().thread_name(goroutine_id))
-        gdb.execute("frame")
-
-    def _leave(self) -> None:
-        current_inferior()
-        self._selection.clear()
-        if self._home is not None and self._home.is_valid():
-            self._home.switch()
-        self._home = None
-        select_frame(0)
-        gdb.write("[Switching to thread %d]\n" % gdb.selected_thread().num)
-        gdb.execute("frame")
-
-    # A command in a goroutine's context.
-
-    def _for_one(self, goroutine_id: int, command: str, from_tty: bool) -> None:
-        if not command:
-            self._select_for_prompt(goroutine_id)
-            return
-        self._sessions.current().goroutine(goroutine_id)  # so that a wrong id is the error, not a wrong command
-        self._run_in(goroutine_id, command, from_tty)
-
-    def _for_all(self, command: str, from_tty: bool) -> None:
-        if not command:
-            raise failure("goroutine all needs a command, as in: goroutine all bt")
-        epoch = self._selection.epoch
-        for goroutine in self._sessions.current().goroutines(locate=False):
-            if self._selection.epoch != epoch:
-                raise failure("the program ran on; the other goroutines are left out")
-            gdb.write("\n%s:\n" % self._sessions.current().thread_name(goroutine.id))
-            try:
-                self._run_in(goroutine.id, command, from_tty)
-            except (gdb.error, gdb.GdbError, stacktide.Error) as error:
-                gdb.write(errors.describe(error) + "\n", gdb.STDERR)
-
-    def _run_in(self, goroutine_id: int, command: str, from_tty: bool) -> None:
-        words = command.split(None, 1)
-        if words[0] in _table() and words[0] not in GDBS_OWN:
-            if not _is_about_one(words[0]):
-                raise failure("goroutine %s is not about one goroutine: it takes no id before it" % words[0])
-            self._front.run([words[0], str(goroutine_id)] + gdb.string_to_argv(command)[1:], from_tty)
-            return
-        context = PromptContext().__enter__()
-        state, epoch = self._selection.state(), self._selection.epoch
-        try:
-            self._select(goroutine_id)
-            try:
-                gdb.execute(command, from_tty)
-            except gdb.error as error:
-                raise gdb.GdbError(str(error)) from None  # GDB's own words about its own command
-        finally:
-            if self._selection.epoch == epoch:  # else it ran on, and the stop it came to is the context now
-                self._selection.restore(state)
-                context.restore()
-
     # The rest.
 
     def _candidates(self, text: str) -> List[str]:
@@ -245,19 +191,37 @@ See "goroutine help" for all of it."""
         words = text.split()
         partial = "" if not words or text[-1:].isspace() else words.pop()
         if words and (words[0].isdigit() or words[0] == "all"):
-            rest = text.split(None, 1)[1] if len(text.split(None, 1)) > 1 else ""
-            found = gdb.execute("complete " + rest, to_string=True).splitlines()
-            own = [name for name in _table() if len(words) == 1 and (_is_about_one(name) or name in GDBS_OWN)]
-            return own + [line.split()[-1] for line in found if line.strip()]
-        if words and words[0] == "trace":
+            return self._command_on_one(text, words, 1)
+        if words and words[0] == "trace" and len(words) == 1 and not partial.startswith("-"):
             return ["on", "off", "show"]
         if words and words[0] == "help":
-            return list(_table())
+            return table() + OWN_WORDS
         try:
             candidates = self._sessions.current().complete(words, partial)
         except (gdb.GdbError, stacktide.Error):
             candidates = stacktide.complete(words, partial)
-        return candidates + ([] if words else ["all", "help", "thread", "trace"])
+        before = _words_before_command(words)
+        if before and not partial.startswith("-"):
+            candidates += self._command_on_one(text, words, before)
+        return candidates + ([] if words else ["all", "help", "thread"] + OWN_WORDS)
+
+    def _command_on_one(self, text: str, words: List[str], before: int) -> List[str]:
+        """GDB's completions of the command that follows `before` words, and core's words that may stand there."""
+        parts = text.split(None, before)
+        rest = parts[before] if len(parts) > before else ""
+        found = gdb.execute("complete " + rest, to_string=True).splitlines() if rest else []
+        own = [name for name in table() if len(words) == before and (is_about_one(name) or name in GDBS_OWN)]
+        return own + [line.split()[-1] for line in found if line.strip()]
+
+
+def _words_before_command(words: List[str]) -> int:
+    """Of `apply ID... [-q] [-s]`, when a command may follow; else 0."""
+    if len(words) < 2 or words[0] != "apply":
+        return 0
+    ids = 1
+    while ids < len(words) and (words[ids][0].isdigit() or words[ids][0] in "-$" or (ids == 1 and words[ids] == "all")):
+        ids += 1
+    return ids if ids > 1 else 0
 
 
 def _goroutine_id(word: str) -> int:
@@ -271,15 +235,6 @@ def _goroutine_id(word: str) -> int:
 def _short(name: str) -> str:
     """"7 [chan receive] entry" of "goroutine 7 [chan receive] entry"."""
     return name[len("goroutine "):] if name.startswith("goroutine ") else name
-
-
-def _is_about_one(name: str) -> bool:
-    """Whether core's command takes the id of a goroutine."""
-    return any(name == other and "ID" in arguments for other, arguments, _, _ in stacktide.commands())
-
-
-def _table() -> List[str]:
-    return [name for name, _, _, _ in stacktide.commands()]
 
 
 def _from_word(text: str, word: str, candidates: List[str]) -> List[str]:

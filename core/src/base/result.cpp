@@ -68,7 +68,7 @@ std::string_view hint(ErrorCode code) {
     case ErrorCode::no_runtime:
       return "build the program with stacktide_goroutines(target)";
     case ErrorCode::not_started:
-      return "let the program come to its first goroutine";
+      return "let it run to stacktide::run()";
     case ErrorCode::bad_descriptor:
       return "its memory is damaged, or its runtime is another version";
     case ErrorCode::unsupported_contract:

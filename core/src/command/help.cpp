@@ -1,8 +1,9 @@
-// Help and completion, made from the command table and written as each host writes commands.
+// Help, made from the command table and written as each host writes commands.
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "command/host_words.h"
 #include "command/table.h"
 
 namespace stacktide {
@@ -49,14 +50,15 @@ std::string options_text(std::span<const OptionInfo> options) {
   return table.render({});
 }
 
-std::string command_help(const CommandEntry& entry, HostKind host) {
-  auto usage = std::string(entry.info.name);
-  if (!entry.info.arguments.empty()) usage += fmt::format(" {}", entry.info.arguments);
-  auto out = fmt::format("{}{}\n\n{}\n", typed(host, usage + " [OPTIONS]"),
-                         host == HostKind::cli ? " --pid N | --core FILE" : "", entry.info.summary);
+std::string command_help(const CommandInfo& info, std::span<const OptionInfo> options, HostKind host) {
+  auto usage = std::string(info.name);
+  if (!info.arguments.empty()) usage += fmt::format(" {}", info.arguments);
+  if (!options.empty()) usage += " [OPTIONS]";
+  auto out =
+      fmt::format("{}{}\n\n{}\n", typed(host, usage), host == HostKind::cli ? " --pid N | --core FILE" : "", info.summary);
   std::string prose;
   std::string examples;
-  for (std::string_view rest = entry.info.help; !rest.empty();) {
+  for (std::string_view rest = info.help; !rest.empty();) {
     const auto end = std::min(rest.find('\n'), rest.size());
     const auto line = rest.substr(0, end);
     if (line.starts_with("$ ")) {
@@ -67,7 +69,7 @@ std::string command_help(const CommandEntry& entry, HostKind host) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   if (!prose.empty()) out += "\n" + prose;
-  out += "\noptions:\n" + options_text(entry.options);
+  if (!options.empty()) out += "\noptions:\n" + options_text(options);
   if (!examples.empty()) out += "\nexamples:\n" + examples;
   return out;
 }
@@ -79,6 +81,9 @@ std::string overview(HostKind host) {
   for (const auto& entry : command_table()) {
     table.row({fmt::format("  {} {}", entry.info.name, entry.info.arguments), std::string(entry.info.summary)});
   }
+  for (const auto& info : host_words(host)) {
+    table.row({fmt::format("  {} {}", info.name, info.arguments), std::string(info.summary)});
+  }
   return table.render({}) + fmt::format("\n{}: options and examples of one\n", typed(host, "help COMMAND"));
 }
 
@@ -87,39 +92,13 @@ std::string overview(HostKind host) {
 CommandResult help(const std::vector<std::string>& words, HostKind host) {
   if (words.empty()) return {overview(host), "", 0};
   const auto* entry = find_command(words[0]);
+  const auto of_host = std::ranges::find(host_words(host), words[0], &CommandInfo::name);
+  if (of_host != host_words(host).end()) return {command_help(*of_host, {}, host), "", 0};
   if (entry == nullptr) {
     const Error error{ErrorCode::usage, 0, fmt::format("no command '{}'", words[0])};
     return {"", describe(error) + "\n", 2};
   }
-  return {command_help(*entry, host), "", 0};
-}
-
-std::vector<std::string> complete(Session* session, const std::vector<std::string>& words, std::string_view partial) {
-  constexpr std::size_t kMaxIds = 1000;
-  std::vector<std::string> found;
-  const auto offer = [&](std::string word) {
-    if (word.starts_with(partial)) found.push_back(std::move(word));
-  };
-  if (words.empty()) {
-    for (const auto& entry : command_table()) offer(std::string(entry.info.name));
-    return found;
-  }
-  const auto* entry = find_command(words[0]);
-  if (entry == nullptr) return found;
-  if (partial.starts_with("-")) {
-    for (const auto& option : entry->options) offer(std::string(option.name));
-    return found;
-  }
-  if (words.size() > 1 || entry->info.arguments.find("ID") == std::string_view::npos) return found;
-  if (entry->info.arguments.find("all") != std::string_view::npos) offer("all");
-  if (session == nullptr) return found;
-  if (auto snapshot = session->snapshot()) {
-    for (const auto& g : (*snapshot)->goroutines) {
-      if (found.size() >= kMaxIds) break;
-      offer(fmt::format("{}", g.id));
-    }
-  }
-  return found;
+  return {command_help(entry->info, entry->options, host), "", 0};
 }
 
 }  // namespace stacktide

@@ -17,6 +17,8 @@ struct SessionAccess {
   static void locate_shallow(Session& session, Goroutine& goroutine);
   // The bare frames, for grouping many stacks before any is symbolised.
   static Unwinding unwind(Session& session, const Goroutine& goroutine);
+  // From any registers, at most `limit` frames.
+  static Unwinding unwind(Session& session, const Registers& registers, std::size_t limit);
   // Valid once snapshot() succeeded.
   static const Layout& layout(Session& session);
   static const Descriptor& descriptor(Session& session);

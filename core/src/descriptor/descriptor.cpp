@@ -236,7 +236,8 @@ Result<Descriptor> read_descriptor(Memory& memory, Address address) {
   }
   if (header.total_size > STACKTIDE_MAX_DESCRIPTOR)
     return bad(fmt::format("{} bytes, at most {} expected", header.total_size, STACKTIDE_MAX_DESCRIPTOR));
-  if (header.self_address == 0) return fail(ErrorCode::not_started, "the goroutine runtime has not started", address);
+  // The runtime writes it when it starts.
+  if (header.self_address == 0) return fail(ErrorCode::not_started, "the goroutine runtime has not started yet");
   if (header.self_address != address) return bad(fmt::format("it says that it lies at {:#x}", header.self_address));
 
   std::vector<std::byte> block(header.total_size);

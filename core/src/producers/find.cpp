@@ -82,7 +82,8 @@ class Search {
       if (!problem_) {
         problem_ = descriptor.error();
         if (problem_->code == ErrorCode::memory_fault) problem_->context = "the runtime's descriptor is not there";
-        problem_->context += fmt::format(", by its {}", candidate.producer);
+        if (problem_->code != ErrorCode::not_started)
+          problem_->context += fmt::format(", by its {}", candidate.producer);
       }
     }
     candidates_.clear();

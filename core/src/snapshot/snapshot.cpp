@@ -4,6 +4,16 @@
 
 namespace stacktide {
 
+std::optional<std::uint64_t> Stack::depth(Address address) const {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    if (address <= segments[i].lo || address > segments[i].hi) continue;
+    std::uint64_t below = segments[i].hi - address;
+    for (std::size_t older = i + 1; older < segments.size(); ++older) below += segments[older].used();
+    return below;
+  }
+  return std::nullopt;
+}
+
 const char* guard_state_name(GuardState state) {
   switch (state) {
     case GuardState::armed:

@@ -43,6 +43,22 @@ struct InlinedCall {
   std::uint32_t line = 0;
 };
 
+// Where the code of a source line begins, as the compiler marked it for breakpoints.
+struct LineStart {
+  Dwarf_Addr address = 0;
+  std::string file;
+  std::uint32_t line = 0;
+  std::vector<Dwarf_Off> inlined;  // the inlined functions that it is in, outermost first
+};
+
+// A function's line starts, and where a place in it stands.
+struct FunctionLines {
+  std::vector<LineStart> starts;   // by address; the function's own first instruction is not among them
+  std::vector<Dwarf_Off> inlined;  // of the place
+  std::string file;                // of the place, at the level asked for
+  std::uint32_t line = 0;
+};
+
 class DebugInfo {
  public:
   // Null when the image holds no DWARF. The file is opened once more: libdw unpacks compressed sections in place, which the
@@ -57,6 +73,10 @@ class DebugInfo {
   // What was inlined into the function at an address, outer ones before those inlined into them; at most `limit`. Nothing
   // when no function is described there.
   std::optional<std::vector<InlinedCall>> inlined_into(Dwarf_Addr address, std::size_t limit);
+  // The lines of the function at an address, in all its parts. `level`: in how many inlined functions the place counts as
+  // being; further ones at that address do not count, and the line is that of their call. Nothing when no function is
+  // described there.
+  std::optional<FunctionLines> lines_of_function(Dwarf_Addr address, std::size_t level);
   // The line of an address alone, for code without a described function.
   bool line(Dwarf_Addr address, std::string& file, std::uint32_t& number);
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -293,6 +294,32 @@ std::vector<SymbolAt> Symbolizer::functions(const std::string& text, const std::
   return collect(false);
 }
 
+std::vector<std::string> Symbolizer::function_names(std::string_view prefix, std::size_t limit) {
+  state_->refresh();
+  // Any linkage name contains the last part of the readable one: most symbols need not be demangled.
+  std::string_view part = prefix.substr(prefix.rfind(':') == std::string_view::npos ? 0 : prefix.rfind(':') + 1);
+  part = part.substr(0, part.find_first_of("<~ ()"));
+  std::set<std::string> names;
+  const auto offer = [&](std::string_view name) {
+    if (name.starts_with(prefix) && name.find(' ') == std::string_view::npos) names.emplace(name);
+  };
+  for (std::size_t i = 0; i < state_->modules.size() && names.size() < limit; ++i) {
+    const LoadedModule& files = state_->load(i);
+    if (files.symbols == nullptr) continue;
+    for (const Symbol& symbol : files.symbols->all()) {
+      const std::string_view linkage = symbol.name;
+      if (linkage.find(part) == std::string_view::npos || linkage.find(".cold") != std::string_view::npos) continue;
+      const std::string name = printable(without_signature(demangle(linkage)));
+      offer(name);
+      // "add" of "(anonymous namespace)::add"; colons in template arguments are not scopes.
+      const std::string_view scopes = std::string_view(name).substr(0, name.find('<'));
+      if (const auto scope = scopes.rfind("::"); scope != std::string_view::npos) offer(std::string_view(name).substr(scope + 2));
+      if (names.size() >= limit) break;
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
 Address Symbolizer::end_of_function(Address start) {
   state_->refresh();
   const std::size_t position = state_->index.find(start);
@@ -314,6 +341,29 @@ std::optional<std::vector<InlinedFunction>> Symbolizer::inlined_into(Address add
   std::vector<InlinedFunction> functions;
   for (const InlinedCall& call : *calls) functions.push_back({printable(call.name), printable(call.file), call.line});
   return functions;
+}
+
+std::optional<std::vector<StepEnd>> Symbolizer::step_ends(Address pc, bool exact, std::size_t level, StepTo to) {
+  state_->refresh();
+  const Address inside = exact || pc == 0 ? pc : pc - 1;
+  const std::size_t position = state_->index.find(inside);
+  if (position == ModuleIndex::kNone) return std::nullopt;
+  const LoadedModule& files = state_->load(position);
+  if (files.info == nullptr) return std::nullopt;
+  const Address bias = state_->modules[position].load_bias;
+  const auto lines = files.info->lines_of_function(inside - bias, level);
+  if (!lines || lines->starts.empty()) return std::nullopt;
+  std::vector<StepEnd> ends;
+  for (const LineStart& start : lines->starts) {
+    const bool around = start.inlined.size() <= lines->inlined.size() &&
+                        std::equal(start.inlined.begin(), start.inlined.end(), lines->inlined.begin());
+    if (!around) continue;
+    if (start.inlined.size() == lines->inlined.size() &&
+        (to == StepTo::caller || (start.line == lines->line && start.file == lines->file)))
+      continue;
+    ends.push_back({start.address + bias, start.inlined.size()});
+  }
+  return ends;
 }
 
 bool Symbolizer::module_has_section(Address address, const char* section) {

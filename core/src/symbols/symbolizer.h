@@ -37,6 +37,12 @@ struct InlinedFunction {
   std::uint32_t line = 0;
 };
 
+enum class StepTo : std::uint8_t { next_line, caller };
+struct StepEnd {
+  Address address = 0;
+  std::size_t level = 0;  // in how many inlined functions that place is
+};
+
 class Symbolizer {
  public:
   // All three outlive the symbolizer.
@@ -49,10 +55,17 @@ class Symbolizer {
   // only by their symbol.
   std::vector<SymbolAt> functions(const std::string& text, const std::function<bool(const std::string&)>& matches,
                                   std::size_t limit);
+  // Names that functions() takes and that begin with `prefix`: whole ones, or from one of their scopes on. None with spaces, none
+  // twice; sorted, at most `limit`, the main executable's first.
+  std::vector<std::string> function_names(std::string_view prefix, std::size_t limit);
   // One past the function that starts there: by its symbol's size, else up to the next symbol. 0 when there is no symbol.
   Address end_of_function(Address start);
   // What was inlined into the function at an address; at most `limit`. Nothing without debug information.
   std::optional<std::vector<InlinedFunction>> inlined_into(Address address, std::size_t limit);
+  // Where a step from `pc` may end within the function whose code that is, inlined calls being stepped over like others: for
+  // next_line the starts of its other lines and of those around it, when the place is in inlined code; for caller only the
+  // latter. `level`: in how many inlined functions the place counts as being. By address. Nothing without line information.
+  std::optional<std::vector<StepEnd>> step_ends(Address pc, bool exact, std::size_t level, StepTo to);
   // Whether the module at this address has such a section (".gopclntab").
   bool module_has_section(Address address, const char* section);
   // The levels at pc, innermost inlined function first; at least one, perhaps without a name. `exact`: pc is the instruction

@@ -49,6 +49,8 @@ class GoroutineWalk {
     context_.note_absent("goroutine records", result.absent, used, result.first_absent);
   }
 
+  void one(Address address, std::span<const std::byte> bytes) { record(address, bytes, bytes); }
+
   // Ids are the key of everything that follows.
   void finish() {
     auto& goroutines = context_.snapshot.goroutines;
@@ -298,6 +300,13 @@ void measure(Stack& stack) {
   stack.headroom.reset();
   if (stack.sp != 0 && stack.guard != 0) stack.headroom = static_cast<std::int64_t>(stack.sp - stack.guard);
   if (stack.high_water) stack.high_water = std::max(*stack.high_water, stack.used);
+}
+
+Result<void> walk_goroutine(WalkContext& context, Address address) {
+  std::vector<std::byte> bytes(context.layout.goroutine.record_size);
+  STACKTIDE_TRY(context.target.memory().read(address, bytes));
+  GoroutineWalk(context).one(address, bytes);
+  return {};
 }
 
 void walk_goroutines(WalkContext& context) {

@@ -37,6 +37,8 @@ struct WalkContext {
 // Ms and the threads behind them, before goroutines (which take their registers from there).
 void walk_machines(WalkContext& context);
 void walk_goroutines(WalkContext& context);
+// The one record at this address, if it is in use. Errors: memory_fault.
+Result<void> walk_goroutine(WalkContext& context, Address address);
 // Ps, queues and the scheduler record, after goroutines (whose ids stand in the queues).
 void walk_scheduler(WalkContext& context);
 void walk_events(WalkContext& context);

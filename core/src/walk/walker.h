@@ -9,6 +9,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <unordered_map>
 
 #include "descriptor/descriptor.h"
 #include "descriptor/layout.h"
@@ -28,6 +30,24 @@ inline constexpr std::size_t kMaxDamage = 16;           // per goroutine, M, P o
 
 // Everything that `layout` has switched on. Does not fill producer, frames, or anything by symbol.
 Snapshot walk(Target& target, const Descriptor& descriptor, const Layout& layout);
+// Which goroutine runs on a thread, for questions that are asked a hundred thousand times. Keeps nothing but which M a
+// thread is, and checks that each time.
+class Running {
+ public:
+  // Needs layout.scheduler_on. Reads the descriptor again, into `descriptor`, when the thread is none of the Ms known so
+  // far. Errors: memory_fault.
+  Result<std::optional<Goroutine>> on(Target& target, Descriptor& descriptor, const Layout& layout, std::uint64_t tid);
+
+ private:
+  std::optional<std::vector<std::byte>> machine(Memory& memory, Descriptor& descriptor, const Layout& layout,
+                                                std::uint64_t tid);
+  std::unordered_map<std::uint64_t, Address> machine_of_;  // tid -> M
+};
+// The record of this goroutine as it is now, by its address; nothing when it is another's, or free. Errors: memory_fault.
+Result<std::optional<Goroutine>> read_goroutine(Target& target, const Descriptor& descriptor, const Layout& layout,
+                                                const Goroutine& goroutine);
+// The runtime's own count of goroutines; nothing where it exports none, or it cannot be read.
+std::optional<std::uint64_t> live_goroutines(Memory& memory, const Descriptor& descriptor, const Layout& layout);
 // One event record, for tracing: nothing else is read.
 Result<StackEvent> read_event(Memory& memory, const Descriptor& descriptor, const Layout& layout, Address address);
 // Size, use, headroom and high-water from the stack's segments; after its sp became known.

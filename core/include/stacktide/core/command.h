@@ -34,6 +34,14 @@ class Session {
   Result<Goroutine*> goroutine(std::uint64_t id);
   // The goroutine that runs on this OS thread, or nullptr.
   Goroutine* goroutine_of_thread(std::uint64_t tid);
+  // The goroutine that runs on this OS thread now, without registers; nothing when it runs none. Reads one M, one record and
+  // its segments, however many goroutines there are, and keeps none of it: for a session that lives as long as the modules
+  // do. (A runtime that exports no Ms is walked.) Errors: those of snapshot().
+  Result<std::optional<Goroutine>> running_on(std::uint64_t tid);
+  // The same goroutine as it is now, wherever it runs or waits; nothing when it has ended. As cheap. Errors: memory_fault.
+  Result<std::optional<Goroutine>> reread(const Goroutine& goroutine);
+  // How many goroutines there are now, by the runtime's own count where it exports one. Kept as little.
+  Result<std::uint64_t> goroutine_count();
   // Unwinds; never fails as a whole. Caps at 10,000 frames.
   Backtrace backtrace(const Goroutine& goroutine);
   // Fills function, file, line, entry and created_* of the goroutine.

@@ -61,6 +61,11 @@ struct Stack {
   std::string pinned_type;      // of the variable, or the reason
   Address moving_from = 0;
   Address moving_to = 0;
+
+  // Bytes in use between an address and the top of the goroutine's first segment, over all segments; nothing for one that is
+  // on none of them. Copying a stack and linking a segment change addresses, not this. For a CFA: hi is on the segment, lo
+  // is not.
+  std::optional<std::uint64_t> depth(Address address) const;
 };
 
 // One level of a backtrace. Inlined functions are levels of their own, as in GDB and LLDB, innermost first; they share pc
