@@ -42,6 +42,8 @@ class Contexts {
   // As it is, without a newline of LLDB's.
   void out(std::string_view text);
   void describe_thread(lldb::SBThread& thread);
+  // As core's commands are run at this prompt.
+  CommandOptions options(TargetState& state);
 
   lldb::SBDebugger& debugger_;
   Targets& targets_;
@@ -55,7 +57,6 @@ class Contexts {
     bool silent = false;
   };
   void restore(TargetState& state, lldb::SBProcess& process, const Selection& selected);
-  CommandOptions options(TargetState& state);
   Result<lldb::SBThread> select(TargetState& state, Goroutine& goroutine);
   std::optional<std::string> host_command(const std::string& line, lldb::SBThread& thread, std::string& text);
   Result<void> core_command_on_each(Session& session, const Wanted& wanted, const Words& words);

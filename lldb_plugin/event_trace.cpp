@@ -9,27 +9,6 @@
 #include "host_target.h"
 
 namespace stacktide::lldb_plugin {
-namespace {
-
-constexpr std::pair<Register, const char*> kRegisters[] = {
-    {Register::rax, "rax"}, {Register::rdx, "rdx"}, {Register::rcx, "rcx"}, {Register::rbx, "rbx"}, {Register::rsi, "rsi"},
-    {Register::rdi, "rdi"}, {Register::rbp, "rbp"}, {Register::rsp, "rsp"}, {Register::r8, "r8"},   {Register::r9, "r9"},
-    {Register::r10, "r10"}, {Register::r11, "r11"}, {Register::r12, "r12"}, {Register::r13, "r13"}, {Register::r14, "r14"},
-    {Register::r15, "r15"}, {Register::rip, "rip"}};
-
-Registers registers_of(lldb::SBThread& thread) {
-  Registers registers;
-  lldb::SBFrame frame = thread.GetFrameAtIndex(0);
-  for (const auto& [reg, name] : kRegisters) {
-    lldb::SBValue value = frame.FindRegister(name);
-    lldb::SBError error;
-    std::uint64_t number = value.GetValueAsUnsigned(error, 0);
-    if (value.IsValid() && error.Success()) registers.set(reg, number);
-  }
-  return registers;
-}
-
-}  // namespace
 
 EventTrace::~EventTrace() {
   if (is_on()) target_.BreakpointDelete(breakpoint_.GetID());

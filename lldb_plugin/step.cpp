@@ -185,11 +185,13 @@ bool Stepper::is_users(lldb::SBThread& thread) {
 }
 
 Result<std::optional<Stepper::End>> Stepper::judge(lldb::SBProcess& process, Step& step, bool& users_own, bool& more) {
+  bool at_ours = false;
   for (std::uint32_t i = 0, count = process.GetNumThreads(); i < count; ++i) {
     lldb::SBThread thread = process.GetThreadAtIndex(i);
     if (is_goroutine_tid(thread.GetThreadID())) continue;
     if (is_users(thread)) users_own = true;
     if (std::ranges::find(set_at_, thread.GetFrameAtIndex(0).GetPC()) == set_at_.end()) continue;
+    at_ours = true;
     const auto goroutine = STACKTIDE_TRY(session_->running_on(thread.GetThreadID()));
     if (!goroutine || goroutine->id != step.goroutine()) continue;
     switch (step.ends(*session_, *goroutine, registers_of(thread))) {
@@ -204,6 +206,7 @@ Result<std::optional<Stepper::End>> Stepper::judge(lldb::SBProcess& process, Ste
         return End{thread, true};
     }
   }
+  if (!at_ours) users_own = true;  // also what LLDB tells no reason of, as a trace that was asked to stop
   return std::nullopt;
 }
 

@@ -25,6 +25,7 @@ from .trace import Traces
 
 # Completed beside core's.
 OWN_WORDS = ["apply", "finish", "next", "trace"]
+TRACE_OPTIONS = ["--goroutine", "--function", "--size-above", "--kind", "--stop", "--bt"]
 HELP = """
 In GDB also:
   goroutine                which goroutine the prompt looks at
@@ -194,6 +195,8 @@ See "goroutine help" for all of it."""
             return self._command_on_one(text, words, 1)
         if words and words[0] == "trace" and len(words) == 1 and not partial.startswith("-"):
             return ["on", "off", "show"]
+        if words[:2] == ["trace", "on"] and partial.startswith("-"):
+            return TRACE_OPTIONS
         if words and words[0] == "help":
             return table() + OWN_WORDS
         try:

@@ -46,6 +46,7 @@ TEST_CASE("words, options, ids and functions are completed where they may stand"
       {"goroutine prologue ", "park_", {"park_below"}},
       {"goroutine stackmap ", "work", {}},
       {"goroutine trace on --function ", "park_", {"park_below"}},
+      {"goroutine trace on ", "--s", {"--size-above", "--stop"}},
   };
   std::vector<std::string> commands;
   for (const auto& one : cases) commands.push_back("complete " + one.line + one.begun);
