@@ -156,7 +156,7 @@ std::optional<std::string> Contexts::host_command(const std::string& line, lldb:
 }
 
 Result<void> Contexts::on_all(const Words& words) {
-  if (words.empty()) return fail(ErrorCode::usage, "goroutine all CMD: which command?");
+  if (words.empty()) return fail(ErrorCode::not_supported, "goroutine all needs a command, as in: goroutine all bt");
   TargetState* state = STACKTIDE_TRY(targets_.selected());
   Session* session = STACKTIDE_TRY(state->session());
   Snapshot* snapshot = STACKTIDE_TRY(session->snapshot());

@@ -35,7 +35,7 @@ class Execution : private Contexts {
     if (first == "finish") return finish(rest);
     if (auto id = number(first)) return on_goroutine(*id, rest);
     if (find_command(first) != nullptr) return core_command(words);
-    return fail(ErrorCode::usage, fmt::format("there is no `goroutine {}`", first));
+    return fail(ErrorCode::not_supported, fmt::format("no goroutine command \"{}\"; try: goroutine help", first));
   }
 
  private:

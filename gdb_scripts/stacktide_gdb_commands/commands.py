@@ -8,6 +8,7 @@ context: there GDB has a command of that name, and that is what it does after `t
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from typing import Callable, List, Optional, Sequence, Tuple
 
@@ -25,7 +26,6 @@ from .trace import Traces
 
 # Completed beside core's.
 OWN_WORDS = ["apply", "finish", "next", "trace"]
-TRACE_OPTIONS = ["--goroutine", "--function", "--size-above", "--kind", "--stop", "--bt"]
 HELP = """
 In GDB also:
   goroutine                which goroutine the prompt looks at
@@ -196,7 +196,7 @@ See "goroutine help" for all of it."""
         if words and words[0] == "trace" and len(words) == 1 and not partial.startswith("-"):
             return ["on", "off", "show"]
         if words[:2] == ["trace", "on"] and partial.startswith("-"):
-            return TRACE_OPTIONS
+            return re.findall("--[a-z-]+", stacktide.trace_usage().partition("trace off")[0])
         if words and words[0] == "help":
             return table() + OWN_WORDS
         try:
