@@ -71,14 +71,15 @@ class Execution : private Contexts {
   Result<void> next(const Words& words) {
     std::optional<std::uint64_t> count = words.size() == 1 ? number(words.front()) : std::uint64_t{1};
     if (words.size() > 1 || !count || *count == 0)
-      return fail(ErrorCode::usage, "goroutine next takes how many lines, as in: goroutine next 3");
+      return fail(ErrorCode::not_supported, "goroutine next takes how many lines, as in: goroutine next 3");
     TargetState* state = STACKTIDE_TRY(targets_.selected());
     out(STACKTIDE_TRY(Stepper(debugger_, *state).next(*count)));
     return {};
   }
 
   Result<void> finish(const Words& words) {
-    if (!words.empty()) return fail(ErrorCode::usage, "goroutine finish takes no arguments: it is about the selected frame");
+    if (!words.empty())
+      return fail(ErrorCode::not_supported, "goroutine finish takes no arguments: it is about the selected frame");
     TargetState* state = STACKTIDE_TRY(targets_.selected());
     out(STACKTIDE_TRY(Stepper(debugger_, *state).finish()));
     return {};

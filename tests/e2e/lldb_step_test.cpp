@@ -142,5 +142,5 @@ TEST_CASE("what cannot be stepped is said in one line") {
   CHECK(error({in("main"), "run", kNext}).starts_with("error: stacktide: thread "));
   CHECK(error({in("main"), "run", "goroutine finish"}).ends_with(" runs none: use LLDB's own finish\n"));
   CHECK(error({in("stepped"), "run", "goroutine next x"}) ==
-        "error: stacktide: goroutine next takes how many lines, as in: goroutine next 3 (see help)\n");
+        "error: stacktide: goroutine next takes how many lines, as in: goroutine next 3\n");
 }

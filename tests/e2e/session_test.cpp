@@ -85,6 +85,8 @@ std::string id_last(const std::string& command) {
 std::string plain(std::string text) {
   std::ranges::replace(text, '*', ' ');
   text = std::regex_replace(text, std::regex("(target +|^)(process|core)[^\n:]*"), "$1TARGET");
+  text = std::regex_replace(text, std::regex("\"target\":\\{[^}]*\\}"), "TARGET");
+  text = std::regex_replace(text, std::regex("\"wait_ns\":[0-9]+"), "WAIT");
   return text;
 }
 

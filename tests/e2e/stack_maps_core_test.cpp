@@ -164,7 +164,7 @@ TEST_CASE("what cannot be done is refused in the same words everywhere") {
           {"stackmap 2 3", "stackmap: '3' is one argument too many (see help)"},
           {"stackmap 2 --bogus", "stackmap: no option --bogus (see help)"},
           {"stackmap 2 --frame", "stackmap: --frame wants N (see help)"},
-          {"stackmap 2 --frame x", "--frame wants a number, not 'x' (see help)"},
+          {"stackmap 2 --frame x", "stackmap: --frame wants a number, not 'x' (see help)"},
           {"stackmap 2 --frame 99", fmt::format("stackmap: goroutine 2 has no frame 99, only {} (see help)", levels)},
           {"stackmap make_stale --frame 1", "stackmap: --frame goes with the id of a goroutine (see help)"},
           {"audit 2", "audit: '2' is one argument too many (see help)"},
@@ -241,7 +241,7 @@ TEST_CASE("help and completion have the commands, in both debuggers") {
   CHECK(gdb.at(3) == "goroutine whereis\n");
   CHECK(gdb.at(4) == "goroutine audit\n");
   CHECK(gdb.at(5) == "goroutine stackmap --all\ngoroutine stackmap --frame\ngoroutine stackmap --json\n");
-  CHECK(gdb.at(6) == "goroutine whereis --json\n");
+  CHECK(gdb.at(6) == "goroutine whereis --as\ngoroutine whereis --json\n");
   CHECK(gdb.at(7) == "goroutine audit --all\ngoroutine audit --json\n");
   CHECK(gdb.at(8) == "goroutine 2 stackmap\n");
   CHECK(gdb.at(9) == "");

@@ -148,7 +148,7 @@ TEST_CASE("wrong words are an error that says what is wrong, exit code 2") {
   check({"list", "--wide"}, "list: no option --wide (see help)");
   check({"list", "7"}, "list: '7' is one argument too many (see help)");
   check({"list", "--limit"}, "list: --limit wants N (see help)");
-  check({"list", "--limit", "many"}, "--limit wants a number, not 'many' (see help)");
+  check({"list", "--limit", "many"}, "list: --limit wants a number, not 'many' (see help)");
   check({"list", "--all=1"}, "list: --all takes no value (see help)");
   check({"list", "--users", "--system"}, "list: --users and --system exclude each other (see help)");
   check({"list", "--group", "size"}, "list: --group is status, entry or stack, not 'size' (see help)");

@@ -17,6 +17,7 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 Result<Arguments> Arguments::parse(std::string_view command, std::span<const std::string> words,
                                    std::span<const OptionInfo> options, std::size_t max_positionals) {
   Arguments result;
+  result.command_ = command;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (!word.starts_with("-") || word == "-") {
@@ -60,7 +61,7 @@ Result<std::optional<std::uint64_t>> Arguments::number(std::string_view option) 
   if (!has(option)) return std::nullopt;
   const auto text = value(option);
   if (const auto number = parse_number(text)) return number;
-  return fail(ErrorCode::usage, fmt::format("{} wants a number, not '{}'", option, text));
+  return fail(ErrorCode::usage, fmt::format("{}: {} wants a number, not '{}'", command_, option, text));
 }
 
 std::optional<std::uint64_t> parse_address(std::string_view text) {

@@ -38,6 +38,7 @@ class Arguments {
   Result<std::optional<std::uint64_t>> number(std::string_view option) const;
 
  private:
+  std::string command_;
   std::vector<std::string> positionals_;
   std::multimap<std::string, std::string, std::less<>> options_;
 };

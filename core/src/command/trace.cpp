@@ -258,7 +258,7 @@ CommandResult Trace::show(const std::vector<std::string>& words, const CommandOp
   const auto arguments = Arguments::parse("trace show", words, kShowOptions, 0);
   if (!arguments) return usage(arguments.error().context);
   const auto limit = arguments->number("--limit");
-  if (!limit) return usage(fmt::format("trace show: {}", limit.error().context));
+  if (!limit) return usage(limit.error().context);
   const auto& state = *state_;
   std::size_t shown = state.log.events().size();
   if (*limit && **limit != 0) {
