@@ -100,7 +100,7 @@ void check_exceptions(const std::string& program) {
   // An exception that is thrown and caught further in ends nothing: catching() is called here.
   const auto inside = session(program, {"tbreak catching", "run", "up", "goroutine finish", "bt 1"});
   CAPTURE(inside.all());
-  CHECK(inside.at(3).find("stacktide::detail::closure") != std::string::npos);
+  CHECK(inside.at(3).find("operator() (__closure") != std::string::npos);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
-// Functions to step through while stacks move, for tests/e2e/*_step_test.cpp. Each case runs in a goroutine of its own, so from the smallest stack.
+// Functions to step through while stacks move, for tests/e2e/*_step_test.cpp. Each case runs in a goroutine of its own, so
+// from the smallest stack.
 //
 //   rt_stepping [BUSY [TURNS]]
 //
-// BUSY goroutines (0) call stepped() all the time, TURNS times each (0: until the cases are done). Built MOVABLE its stacks move; built without, they are linked.
-// Not in an unnamed namespace: LLDB 19 loses such names at -O2.
+// BUSY goroutines (0) call stepped() all the time, TURNS times each (0: until the cases are done). Built MOVABLE its stacks
+// move; built without, they are linked. Not in an unnamed namespace: LLDB 19 loses such names at -O2.
 #include <cstdlib>
 
 #include "rt_support.h"
@@ -60,6 +61,11 @@ using Channel = stacktide::channel<int>;
   } catch (int thrown) {
     result = opaque(thrown);  // caught
   }
+  return opaque(result);
+}
+
+[[gnu::noinline]] int around(int value) {
+  const int result = catching(value);
   return opaque(result);
 }
 
@@ -127,7 +133,7 @@ int main(int argc, char** argv) {
     }
     RT_CHECK(run_case(stepped, 7) == 7 + 40 + 51);
     RT_CHECK(run_case(recursive, 3) == 6 + 61 + 3 * 2);
-    RT_CHECK(run_case(catching, 1) == 41);
+    RT_CHECK(run_case(around, 1) == 41);
     RT_CHECK(run_case(migrating, 1) > 100);
     RT_CHECK(run_case(half_of, 42) == 2);
     stacktide::go([results, numbers]() mutable { results.send(outer_waiting(numbers)); });
