@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -42,6 +43,27 @@ TEST_CASE("a kernel core's goroutines have the numbers that the program measured
             return f.at("function").template get<std::string>().ends_with("park_below");
           }) == id - 1);
   }
+}
+
+TEST_CASE("audit names a deadlock, and goroutines that pile up in one place") {
+  auto stuck = Child::start({sample_program("deadlock")}, {.core = true});
+  CHECK(stuck.wait() == 128 + SIGABRT);
+  std::string core;
+  for (const auto& entry : std::filesystem::directory_iterator(stuck.folder())) core = entry.path();
+  if (!core.empty()) {  // else the kernel writes none here
+    const auto audit = cli({"audit", "--core", core});
+    CHECK(audit.exit_code == 1);
+    CHECK(audit.out ==
+          "finding: all 2 goroutines wait, and nothing is left that could wake one: deadlock\n"
+          "2 goroutines audited, 8 frames, 1 finding, 0 notes\n");
+  }
+  Park park(20);
+  const auto pid = std::to_string(park.child.pid());
+  CHECK(cli({"audit", "--pid", pid}).out.find("leaked?") == std::string::npos);
+  const auto long_ago = cli({"audit", "--waiting", "0", "--pid", pid});
+  CHECK(long_ago.exit_code == 0);
+  CHECK(long_ago.out.starts_with("note: 20 goroutines have waited 0 s or longer in (anonymous namespace)::park_below (" +
+                                 place_in_park("release.recv()") + ") [chan receive], the first is 2: have they leaked?\n"));
 }
 
 TEST_CASE("history on a core has the growths and shrinks that the program counted") {

@@ -242,7 +242,7 @@ TEST_CASE("help and completion have the commands, in both debuggers") {
   CHECK(gdb.at(4) == "goroutine audit\n");
   CHECK(gdb.at(5) == "goroutine stackmap --all\ngoroutine stackmap --frame\ngoroutine stackmap --json\n");
   CHECK(gdb.at(6) == "goroutine whereis --as\ngoroutine whereis --json\n");
-  CHECK(gdb.at(7) == "goroutine audit --all\ngoroutine audit --json\n");
+  CHECK(gdb.at(7) == "goroutine audit --all\ngoroutine audit --json\ngoroutine audit --waiting\n");
   CHECK(gdb.at(8) == "goroutine 2 stackmap\n");
   CHECK(gdb.at(9) == "");
   CHECK(contains(gdb.at(10), "(gdb) goroutine stackmap 7 --frame 3\n"));

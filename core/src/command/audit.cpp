@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "analyze/audit_scheduler.h"
 #include "command/table.h"
 #include "view/audit.h"
 
@@ -17,6 +20,10 @@ Result<CommandResult> run_audit(const CommandContext& context) {
   SessionAccess::keep_data(session);
   auto& snapshot = *STACKTIDE_TRY(session.snapshot());
   if (!SessionAccess::layout(session).goroutines) return std::unexpected(feature_off(snapshot, "the list of goroutines"));
+  const auto seconds = STACKTIDE_TRY(context.arguments.number("--waiting"));
+  constexpr std::uint64_t kLongest = 1U << 30U;
+  LeakRule rule;
+  if (seconds) rule.wait = std::chrono::seconds(std::min(*seconds, kLongest));
   PlaceFinder finder(session, snapshot);
   Audit audit;
   // What needs no maps is looked at all the same.
@@ -27,6 +34,9 @@ Result<CommandResult> run_audit(const CommandContext& context) {
   }
   for (const auto& goroutine : snapshot.goroutines) audit_goroutine(session, snapshot, finder, goroutine, audit);
   audit_data(session, finder, audit);
+  for (auto& goroutine : snapshot.goroutines) SessionAccess::locate_shallow(session, goroutine);
+  const bool whole = SessionAccess::layout(session).scheduler_on && snapshot.goroutine_counts.skipped == 0;
+  audit_scheduler(snapshot, whole, rule, audit);
   CommandResult result;
   if (context.arguments.has("--json")) {
     result.out = audit_json(snapshot, audit);

@@ -48,7 +48,8 @@ constexpr std::array kPrologueOptions = {
     OptionInfo{"--limit", Takes::value, "N", "explain at most N functions, 8 without this; 0: all"},
     kJson,
 };
-constexpr std::array kAuditOptions = {kAll, kJson};
+constexpr std::array kAuditOptions = {OptionInfo{"--waiting", Takes::value, "SECONDS", "how long is long; default 60"}, kAll,
+                                      kJson};
 constexpr std::array kOnlyJson = {kJson};
 constexpr std::array kWhereisOptions = {
     OptionInfo{"--as", Takes::value, "TYPE", "take it for the address of a channel, mutex, wait_group or goroutine"}, kJson};
@@ -128,14 +129,17 @@ constexpr std::array kCommands = {
         kWhereisOptions,
         1,
         run_whereis},
-    CommandEntry{
-        {"audit", "", "checks stacks: pointers that cross stacks or outlive them, canaries, guards, maps against unwinding",
-         "Pointers are followed in the frames of goroutines whose registers are known, and in the program's data.\n"
-         "A note is nothing wrong. Exit code 1 when there are findings.\n"
-         "$ audit"},
-        kAuditOptions,
-        0,
-        run_audit},
+    CommandEntry{{"audit", "",
+                  "checks stacks and queues: pointers that cross stacks or outlive them, canaries, guards; deadlocks, "
+                  "suspected leaks",
+                  "Pointers are followed in the frames of goroutines whose registers are known, and in the program's data.\n"
+                  "Goroutines leak when nobody will wake them: 10 or more that have waited long in one place are noted.\n"
+                  "A note is nothing wrong. Exit code 1 when there are findings.\n"
+                  "$ audit\n"
+                  "$ audit --waiting 600"},
+                 kAuditOptions,
+                 0,
+                 run_audit},
     CommandEntry{
         {"runtime", "", "the target and its runtime: descriptor, ABI, policy, constants, what is off or damaged",
          "--layout: text, heap, the arena of goroutine stacks and the threads' stacks, where the process has them.\n"
