@@ -46,7 +46,7 @@ TEST_CASE("a kernel core's goroutines have the numbers that the program measured
 }
 
 TEST_CASE("audit names a deadlock, and goroutines that pile up in one place") {
-  auto stuck = Child::start({sample_program("deadlock")}, {.core = true});
+  auto stuck = Child::start({sample_program("deadlock")}, {.env = {}, .folder = "", .core = true});
   CHECK(stuck.wait() == 128 + SIGABRT);
   std::string core;
   for (const auto& entry : std::filesystem::directory_iterator(stuck.folder())) core = entry.path();
