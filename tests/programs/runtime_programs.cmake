@@ -221,7 +221,10 @@ endforeach()
 # What stack maps must not take for certain. The library is unchecked code.
 add_library(rt_certain_library STATIC rt_certain_library.cpp)
 target_compile_options(rt_certain_library PRIVATE -g)
-stacktide_runtime_program(rt_certain rt_certain.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=2 ALSO ${movable_more})
+# Under POLICY=contiguous all is movable, and what the heap points back at goes wrong, as it says.
+set(pinning_more ${movable_more})
+list(FILTER pinning_more EXCLUDE REGEX contiguous)
+stacktide_runtime_program(rt_certain rt_certain.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=2 ALSO ${pinning_more})
 foreach(level IN LISTS STACKTIDE_LEVELS STACKTIDE_MORE_LEVELS)
   target_link_libraries(rt_certain_${level} PRIVATE rt_certain_library)
 endforeach()

@@ -313,7 +313,8 @@ TEST_CASE("without maps, stackmap says what to do, and the audit does the rest")
       run_in({"audit"}, {}, [](FakeTarget& target) { target.memory_.put<std::uint64_t>(0x7f0000020000, 1); });
   CHECK(canary.out ==
         "finding: goroutine 2: the canary at 0x7f0000020000 is overwritten with 0x1: its stack overflowed\n"
-        "2 goroutines audited, 0 frames, 1 finding, 0 notes\n");
+        "finding: all 2 goroutines wait, and nothing is left that could wake one: deadlock\n"
+        "2 goroutines audited, 0 frames, 2 findings, 0 notes\n");
   CHECK(canary.err.starts_with("warning: pointers in frames are not audited: the program has no stack maps"));
   CHECK(canary.exit_code == 1);
   const auto guard = run_in({"audit"}, [](FakeRuntime& runtime) { runtime.goroutines[0]["stackguard0"] = 5; });
