@@ -55,9 +55,12 @@ TEST_CASE("a step of GDB's own during which the stack moved is warned of, whatev
   }
 }
 
+// Not through the exit, where GDB 13 sometimes fails when a thread other than the first ends the program.
+const std::string kContinue = "python gdb.Breakpoint('all_done', temporary=True); gdb.execute('continue')";
+
 TEST_CASE("continue, and goroutine next, are not steps of GDB's own") {
-  for (const char* command : {"continue", "goroutine next", "stepi"}) {
-    CAPTURE(std::string(command));
+  for (const std::string& command : {kContinue, std::string("goroutine next"), std::string("stepi")}) {
+    CAPTURE(command);
     const auto gdb = session(to_the_deepest(command));
     CAPTURE(gdb.all());
     CHECK(said(gdb.all()) == "");
@@ -67,7 +70,7 @@ TEST_CASE("continue, and goroutine next, are not steps of GDB's own") {
 TEST_CASE("a step after which its goroutine is no more says what may have happened") {
   const auto text =
       fmt::format("stacktide: goroutine 2 ended during this step: if its stack moved, GDB lost the frame; {}\n", kCure);
-  const auto gdb = session({"tbreak " + place("// grows"), "run", "tbreak catching", "next", "next", "continue"});
+  const auto gdb = session({"tbreak " + place("// grows"), "run", "tbreak catching", "next", "next", kContinue});
   CAPTURE(gdb.all());
   CHECK(said(gdb.at(3)) == text);
   CHECK(said(gdb.at(4)) == "");
