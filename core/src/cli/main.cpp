@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "cli/debuggers.h"
+#include "cli/files.h"
 #include "cli/options.h"
 #include "stacktide/core/command.h"
 
@@ -93,6 +94,7 @@ int run_on_target(const Options& options) {
 
 int main_result(int argc, char** argv) {
   if (const auto done = run_debugger(argc, argv)) return print({done->out, done->err, done->exit_code});
+  if (const auto done = run_on_files(argc, argv)) return print({done->out, done->err, done->exit_code});
   const auto parsed = parse(argc, argv);
   if (!parsed) {
     complain(fmt::format("{} (see stacktide --help)", parsed.error().context));
@@ -108,6 +110,7 @@ int main_result(int argc, char** argv) {
   }
   if (words[0] == "help") {
     if (auto text = debugger_help(words[1])) return print({*text, "", 0});
+    if (auto text = files_help(words[1])) return print({*text, "", 0});
     return print(help({words[1]}, HostKind::cli));
   }
   if (words[0] == "completion") {

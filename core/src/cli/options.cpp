@@ -8,6 +8,7 @@
 #include <map>
 
 #include "cli/debuggers.h"
+#include "cli/files.h"
 #include "stacktide/core/command.h"
 
 namespace stacktide::cli {
@@ -46,7 +47,7 @@ Result<Options> parse(int argc, const char* const* argv) {
 std::string usage() {
   return "stacktide looks into programs that run on goroutines.\n\n"
          "stacktide COMMAND [ARGUMENTS] --pid N | --core FILE [--exe FILE] [OPTIONS]\n\n" +
-         help({}, HostKind::cli).out + "\n" + debugger_usage() +
+         help({}, HostKind::cli).out + "\n" + files_usage() + "\n" + debugger_usage() +
          "\n"
          "target:\n"
          "  --pid N        a running process; it stands still while it is read, and runs on after that\n"
