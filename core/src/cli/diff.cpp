@@ -1,7 +1,18 @@
+#include "command/diff.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include "cli/files.h"
 
 namespace stacktide::cli {
 
-Done diff(const std::vector<std::string>&) { return {2, "", "diff: being written"}; }
+Done diff(const std::vector<std::string>& words) {
+  Style style;
+  winsize size{};
+  if (isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
+  auto result = run_diff(words, style);
+  return {result.exit_code, std::move(result.out), std::move(result.err)};
+}
 
 }  // namespace stacktide::cli
