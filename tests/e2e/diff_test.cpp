@@ -218,9 +218,9 @@ TEST_CASE("two processes are compared by group, and said to be two") {
   const auto at = place_in_park("release.recv()");
   CHECK(output.out ==
         fmt::format(
-            "      change  old  new   bytes  state         function                           file:line    entry            "
+            "      change  old  new  bytes  state         function                           file:line    entry            "
             "              created by\n"
-            "grew      +2    4    6   +8192  chan receive  (anonymous namespace)::park_below  {}  (anonymous "
+            "grew      +2    4    6  +8192  chan receive  (anonymous namespace)::park_below  {}  (anonymous "
             "namespace)::worker  "
             "main::{{lambda}}::operator() ({})\n\n"
             "note: `list` has no frames: grouped by function, line, entry and state\n"
@@ -239,7 +239,7 @@ TEST_CASE("what makes no sense is refused in one line") {
   };
   const auto refused = [](const std::vector<std::string>& words, const std::string& err) {
     const auto output = diff(words);
-    CHECK(output.err == "stacktide: " + err + "\n");
+    CHECK(output.err == "stacktide: " + err + " (see help)\n");
     CHECK(output.out == "");
     CHECK(output.exit_code == 2);
   };
@@ -247,8 +247,8 @@ TEST_CASE("what makes no sense is refused in one line") {
   const auto other = write("other", "{\"a\": [1, {\"b\": -2.5}]}");
   const auto half = write("half", "{\"schema\":\"stacktide/1\",\"goroutines\":[{\"id\":1");
   const auto list = write("list", "{\"schema\":\"stacktide/1\",\"target\":{\"pid\":7},\"goroutines\":[]}");
-  refused({}, "diff: wants two files: OLD NEW (see stacktide diff --help)");
-  refused({list}, "diff: wants two files: OLD NEW (see stacktide diff --help)");
+  refused({}, "diff: wants two files: OLD NEW");
+  refused({list}, "diff: wants two files: OLD NEW");
   refused({"-", "-"}, "diff: only one of both can be standard input");
   refused({text, list}, text + " is neither a core, nor the output of `list --json`, nor a recording");
   refused({other, list}, other + " is no output of `list --json`: it does not say \"schema\":\"stacktide/1\"");

@@ -93,7 +93,8 @@ MomentDiff compare(const Moment& before, const Moment& after, const DiffLimits& 
     if (old_groups.contains(group.key)) keep({&group, nullptr});
   }
   std::ranges::sort(diff.changes, comes_first);
-  diff.same_process = before.pid == after.pid;
+  // Two traces are two runs: an id means nothing in the other.
+  diff.same_process = before.pid == after.pid && after.kind != MomentKind::trace;
   if (diff.same_process) diff.grown = grown_stacks(before, after);
   check(diff, before, after, limits);
   return diff;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "analyze/frames.h"
 
@@ -99,7 +100,10 @@ void Moment::finish() {
   stack_bytes = 0;
   for (auto& group : groups) {
     stack_bytes += group.stack_bytes;
-    std::ranges::stable_sort(group.creators, std::ranges::greater{}, &Creator::count);
+    std::ranges::sort(group.creators, [](const Creator& a, const Creator& b) {
+      const auto rank = [](const Creator& c) { return std::tie(c.place.function, c.place.file, c.place.line); };
+      return a.count != b.count ? a.count > b.count : rank(a) < rank(b);
+    });
   }
 }
 

@@ -73,7 +73,7 @@ Result<MomentWish> wish_of(const Arguments& arguments) {
 Result<Request> request_of(const Arguments& arguments) {
   Request request;
   const auto& files = arguments.positionals();
-  if (files.size() != 2) return wrong("wants two files: OLD NEW (see stacktide diff --help)");
+  if (files.size() != 2) return wrong("wants two files: OLD NEW");
   request.sources = {MomentSource{files[0], arguments.value("--exe-old")},
                      MomentSource{files[1], arguments.value("--exe-new")}};
   if (files[0] == "-" && files[1] == "-") return wrong("only one of both can be standard input");

@@ -198,8 +198,7 @@ std::string diff_text(const DiffModel& model, const Style& style) {
                      grouped(model.before.stack_bytes), grouped(model.after.stack_bytes),
                      change_of(model.before.stack_bytes, model.after.stack_bytes));
   out += fmt::format("groups by {}: {}", grouping_text(diff.grouping), group_counts(diff));
-  if (model.after.kind != MomentKind::trace && diff.same_process)
-    out += fmt::format("; {} with a larger stack", plural(diff.grown.size(), "goroutine"));
+  if (diff.same_process) out += fmt::format("; {} with a larger stack", plural(diff.grown.size(), "goroutine"));
   return out + "\n";
 }
 
