@@ -68,14 +68,15 @@ stacktide_trace_chunk* make_chunk(Supply& self, std::uint64_t& number) {
   const bool over = options.limit != 0 && (self.next + 1) * kChunk > options.limit;
   void* memory = MAP_FAILED;
   if (!over && (self.next < self.reserved || reserve_blocks(self)))
-    memory = mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file,
-                  static_cast<off_t>(self.next * kChunk));
+    memory = mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_SHARED, file, static_cast<off_t>(self.next * kChunk));
   if (memory == MAP_FAILED) {
     self.full = true;
     no_more.store(self.count == 0, std::memory_order_relaxed);
     return nullptr;
   }
   number = self.next++;
+  // A fault each now, rather than when a record is written. MAP_POPULATE would leave a second one, at the first write.
+  for (std::uint64_t at = 0; at < kChunk; at += 4096) static_cast<volatile char*>(memory)[at] = 0;
   return static_cast<stacktide_trace_chunk*>(memory);
 }
 
@@ -159,6 +160,11 @@ bool open_trace_file(const TraceFileOptions& wanted, stacktide_trace_header firs
     close(file);
     return false;
   }
+  // What is no trace is here by mistake. One whose beginning was interrupted has no magic yet.
+  std::uint64_t magic = STACKTIDE_TRACE_MAGIC;
+  const ssize_t there = pread(file, &magic, sizeof magic, 0);
+  errno = EEXIST;
+  if (there > 0 && magic != STACKTIDE_TRACE_MAGIC && magic != 0) refuse("is no trace, and is not overwritten");
   if (ftruncate(file, 0) != 0 || ftruncate(file, kChunk) != 0) refuse("cannot be written");
   void* memory = MAP_FAILED;
   if (fallocate(file, 0, 0, 4096) == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
