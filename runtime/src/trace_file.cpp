@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -17,9 +19,9 @@ namespace stacktide::runtime {
 namespace {
 
 constexpr std::uint64_t kChunk = STACKTIDE_TRACE_CHUNK_SIZE;
-constexpr std::uint64_t kReserve = 64;      // chunks whose blocks are reserved at a time
-constexpr std::uint32_t kReady = 16;        // chunks that the thread keeps ready
-constexpr std::uint32_t kFew = kReady / 2;  // below this it is woken
+constexpr std::uint32_t kWindow = 16;  // chunks of a window: mapped, and unmapped, at once
+constexpr std::uint64_t kWindowBytes = kWindow * kChunk;
+constexpr std::uint32_t kReady = 2;  // windows that the thread keeps ready
 
 constinit int file = -1;
 constinit stacktide_trace_header* header = nullptr;  // mapped as long as the process lives
@@ -27,17 +29,18 @@ constinit TraceFileOptions options;
 // Nothing more will be handed out: asked before the lock is.
 constinit std::atomic<bool> no_more = false;
 
-// Guards all below; a leaf lock, but that the thread may be woken under it.
+// Guards all below, and counts of windows; a leaf lock, but that the thread may be woken under it.
 struct Supply {
   std::mutex lock;
   std::condition_variable changed;
-  stacktide_trace_chunk* ready[kReady] = {};  // in the order of the file, the first to be handed out last in the array
-  std::uint64_t offsets[kReady] = {};
-  std::uint32_t count = 0;
-  std::uint64_t next = 1;      // chunk to be made next
-  std::uint64_t reserved = 1;  // chunks whose blocks are there
-  std::uint64_t handed = 1;    // one past the highest that a lane got
-  bool full = false;           // no chunk can be made any more
+  TraceWindow* current = nullptr;  // whose chunks are handed out
+  std::uint32_t given = kWindow;   // of its chunks
+  TraceWindow* ready[kReady] = {};
+  std::uint32_t count = 0;   // of those
+  std::uint64_t next = 1;    // first chunk of the window to be made next
+  std::uint64_t handed = 1;  // one past the highest that a lane got
+  bool full = false;         // no window can be made any more
+  bool making = false;       // the thread is, without the lock
   bool closed = false;
 };
 Supply& supply() {
@@ -46,79 +49,112 @@ Supply& supply() {
   return *instance;
 }
 
-bool reserve_blocks(Supply& self) {
-  const auto from = static_cast<off_t>(self.reserved * kChunk);
-  constexpr auto bytes = static_cast<off_t>(kReserve * kChunk);
-  int error = 0;
-  while (fallocate(file, 0, from, bytes) != 0) {
-    error = errno;
-    if (error != EINTR) break;
-    error = 0;
+// Zeros in the file, so that its blocks are there. Written, not reserved by fallocate(): what is reserved is read before it
+// is first touched.
+bool write_zeros(std::uint64_t from, std::uint64_t bytes) {
+  static const char zeros[kChunk] = {};
+  while (bytes != 0) {
+    const ssize_t written = pwrite(file, zeros, bytes < kChunk ? bytes : kChunk, static_cast<off_t>(from));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    from += static_cast<std::uint64_t>(written);
+    bytes -= static_cast<std::uint64_t>(written);
   }
-  // Not every file system reserves. There, a full disk ends the program with SIGBUS.
-  if (error == EOPNOTSUPP || error == ENOSYS) error = ftruncate(file, from + bytes) == 0 ? 0 : errno;
-  if (error != 0) return false;
-  self.reserved += kReserve;
   return true;
 }
 
-// Under the lock. nullptr: there is no room.
-stacktide_trace_chunk* make_chunk(Supply& self, std::uint64_t& number) {
-  if (self.full) return nullptr;
-  const bool over = options.limit != 0 && (self.next + 1) * kChunk > options.limit;
-  void* memory = MAP_FAILED;
-  if (!over && (self.next < self.reserved || reserve_blocks(self)))
-    memory = mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_SHARED, file, static_cast<off_t>(self.next * kChunk));
-  if (memory == MAP_FAILED) {
-    self.full = true;
-    no_more.store(self.count == 0, std::memory_order_relaxed);
-    return nullptr;
-  }
-  number = self.next++;
-  // A fault each now, rather than when a record is written. MAP_POPULATE would leave a second one, at the first write.
-  for (std::uint64_t at = 0; at < kChunk; at += 4096) static_cast<volatile char*>(memory)[at] = 0;
-  return static_cast<stacktide_trace_chunk*>(memory);
+// A fault for each page now, rather than when a record is written. MAP_POPULATE would leave a second one, at the first
+// write.
+void touch(char* memory) {
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(memory, kWindowBytes, MADV_POPULATE_WRITE) == 0) return;
+#endif
+  for (std::uint64_t at = 0; at < kWindowBytes; at += 4096) static_cast<volatile char*>(memory)[at] = 0;
 }
 
-stacktide_trace_chunk* take_chunk() {
+// nullptr: there is no room. Without the lock: `first` is the caller's.
+TraceWindow* make_window(std::uint64_t first) {
+  if (options.limit != 0 && (first + kWindow) * kChunk > options.limit) return nullptr;
+  if (!write_zeros(first * kChunk, kWindowBytes)) return nullptr;
+  void* memory = mmap(nullptr, kWindowBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, static_cast<off_t>(first * kChunk));
+  if (memory == MAP_FAILED) return nullptr;
+  touch(static_cast<char*>(memory));
+  auto* window = static_cast<TraceWindow*>(std::malloc(sizeof(TraceWindow)));
+  if (window == nullptr) fatal("out of memory for a recording");
+  *window = {static_cast<char*>(memory), first, kWindow};
+  return window;
+}
+
+// The lane is done with a chunk of it.
+void leave_window(Supply& self, TraceWindow* window) {
+  {
+    std::lock_guard guard(self.lock);
+    if (--window->left != 0) return;
+  }
+  munmap(window->memory, kWindowBytes);
+  std::free(window);
+}
+
+// Under the lock. False: nothing is left.
+bool next_window(Supply& self) {
+  if (self.count == 0) {
+    if (!options.waits || self.full) return false;
+    // The thread did not keep up: this one does its work, and the others wait for the lock.
+    TraceWindow* window = make_window(self.next);
+    if (window == nullptr) {
+      self.full = true;
+      return false;
+    }
+    self.next += kWindow;
+    self.ready[self.count++] = window;
+  }
+  self.current = self.ready[0];
+  self.given = 0;
+  --self.count;
+  for (std::uint32_t i = 0; i < self.count; ++i) self.ready[i] = self.ready[i + 1];
+  return true;
+}
+
+// The next chunk, of `window`; nullptr: there is none.
+stacktide_trace_chunk* take_chunk(TraceWindow*& window) {
   if (no_more.load(std::memory_order_relaxed)) return nullptr;
   Supply& self = supply();
   std::lock_guard guard(self.lock);
   if (self.closed) return nullptr;
-  std::uint64_t number = 0;
-  stacktide_trace_chunk* chunk = nullptr;
-  if (self.count != 0) {
-    --self.count;
-    chunk = self.ready[self.count];
-    number = self.offsets[self.count];
-  } else if (options.waits) {
-    chunk = make_chunk(self, number);
+  const bool some = self.given != kWindow || next_window(self);
+  if (self.count < kReady && !self.full) self.changed.notify_one();
+  if (!some) {
+    no_more.store(self.full, std::memory_order_relaxed);
+    return nullptr;
   }
-  if (chunk != nullptr && number >= self.handed) self.handed = number + 1;
-  if (self.full && self.count == 0) no_more.store(true, std::memory_order_relaxed);
-  if (self.count < kFew && !self.full) self.changed.notify_one();
-  return chunk;
+  window = self.current;
+  const std::uint64_t number = window->first + self.given;
+  if (number >= self.handed) self.handed = number + 1;
+  return reinterpret_cast<stacktide_trace_chunk*>(window->memory + kChunk * self.given++);
 }
 
-void keep_chunks_ready(void (*look)()) {
+void keep_windows_ready(void (*look)()) {
   Supply& self = supply();
   for (;;) {
     look();
     std::unique_lock guard(self.lock);
-    self.changed.wait(guard, [&] { return self.count < kFew && !self.full && !self.closed; });
-    while (self.count < kReady && !self.full && !self.closed) {
-      std::uint64_t number = 0;
-      stacktide_trace_chunk* chunk = make_chunk(self, number);
-      if (chunk == nullptr) break;
-      // What is made last is handed out last.
-      std::memmove(self.ready + 1, self.ready, self.count * sizeof self.ready[0]);
-      std::memmove(self.offsets + 1, self.offsets, self.count * sizeof self.offsets[0]);
-      self.ready[0] = chunk;
-      self.offsets[0] = number;
-      ++self.count;
-      // Writers get a turn between two that are made.
-      guard.unlock();
-      guard.lock();
+    self.changed.wait(guard, [&] { return self.count < kReady && !self.full && !self.closed; });
+    // Writers may take chunks meanwhile, and make windows behind this one.
+    const std::uint64_t first = self.next;
+    self.next += kWindow;
+    self.making = true;
+    guard.unlock();
+    TraceWindow* window = make_window(first);
+    guard.lock();
+    self.making = false;
+    if (self.closed) self.changed.notify_all();
+    if (window == nullptr) {
+      self.full = true;
+    } else if (self.count < kReady && !self.closed) {
+      self.ready[self.count++] = window;
+    } else {
+      munmap(window->memory, kWindowBytes);  // a stretch of zeros stays behind
+      std::free(window);
     }
   }
 }
@@ -134,13 +170,15 @@ void keep_chunks_ready(void (*look)()) {
 void* begin_record(Lane& lane, std::uint32_t size) {
   constexpr std::uint32_t room = kChunk - sizeof(stacktide_trace_chunk);
   if (lane.chunk == nullptr || lane.used + size > room) {
-    stacktide_trace_chunk* next = take_chunk();
+    TraceWindow* window = nullptr;
+    stacktide_trace_chunk* next = take_chunk(window);
     if (next == nullptr) {
       // The old chunk stays: a shorter record may still find room in it.
       std::atomic_ref<std::uint64_t>(header->lost).fetch_add(1, std::memory_order_relaxed);
       return nullptr;
     }
-    if (lane.chunk != nullptr) munmap(lane.chunk, kChunk);
+    if (lane.chunk != nullptr) leave_window(supply(), lane.window);
+    lane.window = window;
     next->lane = lane.number;
     next->header_size = sizeof(stacktide_trace_chunk);
     next->sequence = lane.sequence++;
@@ -167,8 +205,7 @@ bool open_trace_file(const TraceFileOptions& wanted, stacktide_trace_header firs
   if (there > 0 && magic != STACKTIDE_TRACE_MAGIC && magic != 0) refuse("is no trace, and is not overwritten");
   if (ftruncate(file, 0) != 0 || ftruncate(file, kChunk) != 0) refuse("cannot be written");
   void* memory = MAP_FAILED;
-  if (fallocate(file, 0, 0, 4096) == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
-    memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+  if (write_zeros(0, 4096)) memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
   if (memory == MAP_FAILED) refuse("cannot be written");
   header = static_cast<stacktide_trace_header*>(memory);
   first.magic = 0;
@@ -186,17 +223,19 @@ bool open_trace_file(const TraceFileOptions& wanted, stacktide_trace_header firs
 void start_trace_thread(void (*look)()) {
   std::thread([look] {
     pthread_setname_np(pthread_self(), "stacktide-trace");
-    keep_chunks_ready(look);
+    keep_windows_ready(look);
   }).detach();
 }
 
 void close_trace_file() {
   Supply& self = supply();
-  std::lock_guard guard(self.lock);
+  std::unique_lock guard(self.lock);
   if (self.closed) return;
   self.closed = true;
   no_more.store(true, std::memory_order_relaxed);
-  // Lanes keep theirs, and what is still written into them is in the file.
+  // What the thread is touching must not be cut off under it. Lanes keep their chunks, and what is still written into them
+  // is in the file.
+  if (!self.changed.wait_for(guard, std::chrono::seconds(1), [&] { return !self.making; })) return;
   if (ftruncate(file, static_cast<off_t>(self.handed * kChunk)) != 0) return;
 }
 

@@ -7,7 +7,7 @@
 // record is counted as lost: STACKTIDE_TRACE_FULL. On a full disk, or beyond STACKTIDE_TRACE_LIMIT, it is lost in either
 // case.
 //
-// Invariants. A record is filled, then `used` is raised over it. Blocks of the file are reserved before they are mapped: a
+// Invariants. A record is filled, then `used` is raised over it. A stretch of the file is written before it is mapped: a
 // full disk is an error code and not SIGBUS. Writers use no vector registers (stack_growth.h: a segment's release may not).
 //
 // Rejected: write() from a buffer (SIGKILL takes the buffer along); one mapping of the whole file (its size is unknown, and
@@ -22,8 +22,16 @@
 
 namespace stacktide::runtime {
 
+// Chunks that are mapped, and unmapped, together.
+struct TraceWindow {
+  char* memory;
+  std::uint64_t first;  // its first chunk, counted from the file's start
+  std::uint32_t left;   // chunks that no lane is done with
+};
+
 struct alignas(64) Lane {
   stacktide_trace_chunk* chunk;  // nullptr: none yet
+  TraceWindow* window;           // that the chunk lies in
   std::uint32_t used;            // bytes behind the chunk's header
   std::uint32_t sequence;        // of the next chunk
   std::uint16_t number;

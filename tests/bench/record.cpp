@@ -81,7 +81,8 @@ int main(int argc, char** argv) {
     double per;  // things that happen
   };
   const std::vector<Load> loads = {
-      {"growths", {test_program("trace_load_O2"), "500000"}, 500'000},
+      {"growths", {test_program("record_load_O2"), "growths", "100000"}, 500'000},
+      {"growths of short-lived goroutines", {test_program("trace_load_O2"), "500000"}, 500'000},
       {"yields", {test_program("record_load_O2"), "yields", "3000000"}, 6'000'000},
       {"waits", {test_program("record_load_O2"), "waits", "300000"}, 600'000},
       {"spawns", {test_program("record_load_O2"), "spawns", "300000"}, 300'000},
@@ -100,7 +101,7 @@ int main(int argc, char** argv) {
       wall.push_back(with.wall / without.wall);
       cpu.push_back(with.cpu / without.cpu);
     }
-    fmt::print("{:<8} {:>8.1f} {:>8.1f} {:>8.3f} {:>8.3f}\n", load.name, median(plain), median(recorded), median(wall),
+    fmt::print("{:<34} {:>8.1f} {:>8.1f} {:>8.3f} {:>8.3f}\n", load.name, median(plain), median(recorded), median(wall),
                median(cpu));
   }
 }

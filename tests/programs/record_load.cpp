@@ -1,9 +1,10 @@
 // record_load WHAT N: something to record, N times. It prints what the program itself counted, and how long it took.
 //
-// yields: two goroutines yield in turns. waits: two hand a value back and forth. spawns: goroutines that only end.
-// leak: N goroutines wait on a channel for ever when main returns. deadlock: main joins them. hang: they wait, main prints
-// "ready" and waits for its input in blocking(). busy: after "ready", growths until it is killed. fork: a child process is
-// made, which ends by exit(), then goroutines as by spawns. text: labels.
+// growths: a goroutine grows from 2 to 64 KiB and shrinks again. yields: two goroutines yield in turns. waits: two hand a
+// value back and forth. spawns: goroutines that only end. leak: N goroutines wait on a channel for ever when main returns.
+// deadlock: main joins them. hang: they wait, main prints "ready" and waits for its input in blocking(). busy: after
+// "ready", growths until it is killed. fork: a child process is made, which ends by exit(), then goroutines as by spawns.
+// text: labels.
 #include <stacktide/channel.h>
 #include <stacktide/runtime.h>
 #include <stacktide/sync.h>
@@ -30,6 +31,13 @@ using stacktide::wait_group;
 void grower() {
   long first = 42;
   if (descend(200, &first) != 42) std::abort();
+}
+
+void growths(long n) {
+  for (long i = 0; i < n; ++i) {
+    grower();
+    for (int halvings = 0; halvings < 5; ++halvings) stacktide::shrink_stacks();
+  }
 }
 
 void waiter(channel<long> values) { values.recv(); }
@@ -82,6 +90,7 @@ void say_ready() {
 }
 
 void body(const char* what, long n) {
+  if (std::strcmp(what, "growths") == 0) return growths(n);
   if (std::strcmp(what, "yields") == 0) return yields(n);
   if (std::strcmp(what, "waits") == 0) return waits(n);
   if (std::strcmp(what, "spawns") == 0) return spawns(n);

@@ -67,8 +67,13 @@ void pass_on(int signal) {
   if (child > 0) kill(child, signal);
 }
 
-// The wait status of the program; nothing, and errno, when it could not be started.
-std::optional<int> run_program(const std::vector<std::string>& words) {
+struct Ended {
+  pid_t pid;
+  int status;  // as waitpid() says
+};
+
+// Nothing, and errno, when the program could not be started.
+std::optional<Ended> run_program(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
   for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -107,7 +112,7 @@ std::optional<int> run_program(const std::vector<std::string>& words) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   child = 0;
-  if (error == 0) return status;
+  if (error == 0) return Ended{pid, status};
   errno = error;
   return std::nullopt;
 }
@@ -137,9 +142,14 @@ std::string size_text(std::uint64_t bytes) {
 }
 
 // Lines for stderr about a file that was written since `began`; nothing for an older one.
-std::optional<std::string> finish(const std::string& file, std::int64_t began, std::optional<int> status, bool quiet) {
-  if (const auto written = Recording::open(file); !written || written->info().header.started_realtime < began)
-    return std::nullopt;
+std::optional<std::string> finish(const std::string& file, std::int64_t began, const Ended& ended, bool quiet) {
+  std::optional<int> status;
+  {
+    const auto written = Recording::open(file);
+    if (!written || written->info().header.started_realtime < began) return std::nullopt;
+    // It may be of a process that our program started.
+    if (written->info().header.pid == static_cast<std::uint32_t>(ended.pid)) status = ended.status;
+  }
   std::string text;
   if (const auto done = append_symbols(file, status); !done) text += describe(done.error()) + "\n";
   const auto recording = Recording::open(file);
@@ -203,16 +213,17 @@ Done record(const std::vector<std::string>& words) {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   const std::int64_t began = now.tv_sec * std::int64_t{1'000'000'000} + now.tv_nsec;
-  const auto status = run_program(program);
-  if (!status) return misuse(fmt::format("record: {} cannot be started: {}", program.front(), std::strerror(errno)));
+  const auto ended = run_program(program);
+  if (!ended) return misuse(fmt::format("record: {} cannot be started: {}", program.front(), std::strerror(errno)));
   Done done;
-  done.exit_code = WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
-  if (WIFSIGNALED(*status))
+  const int status = ended->status;
+  done.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (WIFSIGNALED(status))
     done.err +=
-        fmt::format("{} was ended by signal {} ({})\n", program.front(), WTERMSIG(*status), strsignal(WTERMSIG(*status)));
+        fmt::format("{} was ended by signal {} ({})\n", program.front(), WTERMSIG(status), strsignal(WTERMSIG(status)));
   bool recorded = false;
   for (const auto& written : files_of(path.string())) {
-    const auto text = finish(written, began, *status, arguments->has("--quiet"));
+    const auto text = finish(written, began, *ended, arguments->has("--quiet"));
     recorded = recorded || text.has_value();
     done.err += text.value_or("");
   }
