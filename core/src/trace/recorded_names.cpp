@@ -92,7 +92,8 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
     if (depth != 0 && (c == '>' || c == ')' || c == '}')) --depth;
   }
   const auto callable = name.substr(begin, stop - begin);
-  const auto functions = symbolizer_->functions(callable + "::operator()", [](const std::string&) { return false; }, 1);
+  const auto functions = symbolizer_->functions(
+      callable + "::operator()", [](const std::string&) { return false; }, 1);
   if (functions.empty()) return;
   auto own = to_levels(symbolizer_->symbolize(functions.front().start, true));
   levels.insert(levels.begin(), std::move(own.back()));
