@@ -19,6 +19,25 @@ std::vector<TraceLevel> to_levels(const std::vector<Frame>& frames) {
   return levels;
 }
 
+// The linkage names that the lambda's operator() may have, by that of the closure<LAMBDA, ARGUMENTS...>::start() which calls
+// it (Itanium C++ ABI 5.1.8): LAMBDA is "Z" FUNCTION "E" "Ul" PARAMETERS "E" [NUMBER] "_", and ARGUMENTS begin with a J.
+std::vector<std::string> lambda_symbols(const std::string& start) {
+  constexpr std::string_view prefix = "_ZN9stacktide6detail7closureIZ";
+  std::vector<std::string> symbols;
+  if (!start.starts_with(prefix)) return symbols;
+  for (auto end = start.find('J', prefix.size()); end != std::string::npos; end = start.find('J', end + 1)) {
+    const auto lambda = start.substr(prefix.size(), end - prefix.size());
+    const auto kind = lambda.rfind("EUl");
+    const auto last = lambda.rfind('E');
+    if (kind == std::string::npos || last <= kind || !lambda.ends_with('_')) continue;
+    const auto function = lambda.substr(0, kind);
+    const auto parameters = lambda.substr(kind + 3, last - kind - 3);
+    for (const auto* constant : {"K", ""})
+      symbols.push_back(fmt::format("_ZZ{}EN{}{}clE{}", function, constant, lambda.substr(kind + 1), parameters));
+  }
+  return symbols;
+}
+
 }  // namespace
 
 RecordedNames::RecordedNames(const Recording& recording)
@@ -79,23 +98,13 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
       return;
     }
   }
-  const auto& name = levels.back().function;
-  const auto open = name.find("closure<");
-  if (open == std::string::npos) return;
-  const auto begin = open + std::string_view("closure<").size();
-  std::size_t depth = 0;
-  auto stop = begin;
-  for (; stop < name.size(); ++stop) {
-    const char c = name[stop];
-    if (depth == 0 && (c == ',' || c == '>')) break;
-    if (c == '<' || c == '(' || c == '{') ++depth;
-    if (depth != 0 && (c == '>' || c == ')' || c == '}')) --depth;
+  for (const auto& symbol : lambda_symbols(levels.back().symbol)) {
+    const auto start = symbolizer_->address_of(symbol);
+    if (!start) continue;
+    auto own = to_levels(symbolizer_->symbolize(*start, true));
+    levels.insert(levels.begin(), std::move(own.back()));
+    return;
   }
-  const auto callable = name.substr(begin, stop - begin);
-  const auto functions = symbolizer_->functions(callable + "::operator()", [](const std::string&) { return false; }, 1);
-  if (functions.empty()) return;
-  auto own = to_levels(symbolizer_->symbolize(functions.front().start, true));
-  levels.insert(levels.begin(), std::move(own.back()));
 }
 
 std::vector<std::pair<std::uint64_t, bool>> addresses_of(const Recording& recording) {

@@ -59,7 +59,7 @@ struct Recording::State {
   std::vector<std::uint64_t> addresses;                                           // of all chains
   std::unordered_map<std::uint32_t, std::pair<std::size_t, std::size_t>> chains;  // first and count of addresses
   std::map<std::uint16_t, std::string> reasons;
-  std::string unknown;  // stays empty
+  std::string unknown;               // stays empty
   std::map<Address, Module> mapped;  // by start; they do not overlap
   std::vector<Module> modules;
   std::map<std::pair<std::uint64_t, bool>, std::vector<TraceLevel>> symbols;
@@ -84,7 +84,7 @@ Result<void> Recording::State::read_header(const std::string& path) {
   // O_NONBLOCK: opening a FIFO would wait for its writer.
   file = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) return fail(ErrorCode::io_error, fmt::format("{}: {}", path, std::strerror(errno)));
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file.get(), &status) != 0) return fail(ErrorCode::io_error, fmt::format("{}: {}", path, std::strerror(errno)));
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::io_error, fmt::format("{}: not a regular file", path));
   info.path = path;
