@@ -39,9 +39,11 @@ std::int64_t origin_of(const RecordingInfo& info) {
 }
 
 std::string end_text(const RecordingInfo& info) {
-  auto text = info.end.empty() ? std::string(kNoEnd) : info.end;
-  if (info.status) text += fmt::format(", {}", status_text(*info.status));
-  return text;
+  if (!info.end.empty()) return info.status ? fmt::format("{}, {}", info.end, status_text(*info.status)) : info.end;
+  if (!info.status) return std::string(kNoEnd);
+  return fmt::format(
+      "the trace has no end: the program ended with {}; it is read up to its last complete record",
+      WIFSIGNALED(*info.status) ? fmt::format("signal {}", WTERMSIG(*info.status)) : status_text(*info.status));
 }
 
 std::string recording_text(const RecordingInfo& info, const Style& style) {
