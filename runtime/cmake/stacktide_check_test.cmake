@@ -10,8 +10,10 @@ function(_stacktide_program out)
     set(${out} $<TARGET_FILE:stacktide> PARENT_SCOPE)
     return()
   endif()
-  # Beside the package, or as the user says.
-  find_program(STACKTIDE_EXECUTABLE stacktide HINTS ${PACKAGE_PREFIX_DIR}/bin)
+  # Beside the launcher, or as the user says.
+  get_property(launcher GLOBAL PROPERTY STACKTIDE_LINK_EXECUTABLE)
+  get_filename_component(folder "${launcher}" DIRECTORY)
+  find_program(STACKTIDE_EXECUTABLE stacktide HINTS ${folder})
   if(NOT STACKTIDE_EXECUTABLE)
     message(FATAL_ERROR "stacktide_check_test: there is no program stacktide in PATH or beside the package; install it, or set STACKTIDE_EXECUTABLE")
   endif()
