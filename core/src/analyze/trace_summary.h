@@ -33,6 +33,9 @@ struct WaitSum {
 };
 
 struct TraceSummary {
+  TraceSummary() = default;
+  // Not copied: it points into its totals.
+  TraceSummary(TraceSummary&&) = default;
   TraceTotals totals;
   std::uint64_t live = 0;  // goroutines that did not end
   // All of them, what cost most first.
@@ -44,7 +47,7 @@ struct TraceSummary {
   std::vector<std::string> different;  // those that differ from the sums, a line each; some of them
 };
 
-// Goes over the whole recording. Not copied: it points into itself.
+// Goes over the whole recording.
 TraceSummary summarize(const Recording& recording, TraceNames& names);
 
 }  // namespace stacktide

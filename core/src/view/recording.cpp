@@ -39,15 +39,14 @@ std::int64_t origin_of(const RecordingInfo& info) {
 }
 
 std::string end_text(const RecordingInfo& info) {
-  auto text = info.end.empty() ? std::string(kNoEnd) : info.end;
-  if (info.status) text += fmt::format(", {}", status_text(*info.status));
-  return text;
+  if (!info.end.empty()) return info.status ? fmt::format("{}, {}", info.end, status_text(*info.status)) : info.end;
+  if (!info.status) return std::string(kNoEnd);
+  return fmt::format(
+      "the trace has no end: the program ended with {}; it is read up to its last complete record",
+      WIFSIGNALED(*info.status) ? fmt::format("signal {}", WTERMSIG(*info.status)) : status_text(*info.status));
 }
 
-std::string recording_text(const RecordingInfo& info, const Style& style) {
-  Table table;
-  table.column("", Align::left);
-  table.column("", Align::left);
+void add_recording(Table& table, const RecordingInfo& info, const Style& style) {
   const auto row = [&](std::string_view label, std::string text) { table.row({bold(label, style), std::move(text)}); };
   row("recording", fmt::format("{}: {} in {}", info.path, plural(info.records, "record"), size_text(info.size)));
   row("program", program_text(info));
@@ -57,7 +56,6 @@ std::string recording_text(const RecordingInfo& info, const Style& style) {
   row("lost",
       info.header.lost == 0 ? "nothing" : fmt::format("{}: the buffer was full", plural(info.header.lost, "record")));
   for (const auto& line : info.damage) row("damage", line);
-  return table.render({});
 }
 
 std::string place_text(const TracePlace& place) {
