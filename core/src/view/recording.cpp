@@ -46,10 +46,7 @@ std::string end_text(const RecordingInfo& info) {
       WIFSIGNALED(*info.status) ? fmt::format("signal {}", WTERMSIG(*info.status)) : status_text(*info.status));
 }
 
-std::string recording_text(const RecordingInfo& info, const Style& style) {
-  Table table;
-  table.column("", Align::left);
-  table.column("", Align::left);
+void add_recording(Table& table, const RecordingInfo& info, const Style& style) {
   const auto row = [&](std::string_view label, std::string text) { table.row({bold(label, style), std::move(text)}); };
   row("recording", fmt::format("{}: {} in {}", info.path, plural(info.records, "record"), size_text(info.size)));
   row("program", program_text(info));
@@ -59,7 +56,6 @@ std::string recording_text(const RecordingInfo& info, const Style& style) {
   row("lost",
       info.header.lost == 0 ? "nothing" : fmt::format("{}: the buffer was full", plural(info.header.lost, "record")));
   for (const auto& line : info.damage) row("damage", line);
-  return table.render({});
 }
 
 std::string place_text(const TracePlace& place) {

@@ -20,8 +20,8 @@ inline constexpr std::string_view kNoEnd =
 std::int64_t origin_of(const RecordingInfo& info);
 // "exit, status 0", "deadlock, killed by signal 9"; kNoEnd where there is none.
 std::string end_text(const RecordingInfo& info);
-// Lines about file, program, time, end and what is lost, under labels.
-std::string recording_text(const RecordingInfo& info, const Style& style);
+// Rows about file, program, time, end and what is lost: a label and a text each.
+void add_recording(Table& table, const RecordingInfo& info, const Style& style);
 // The same as an object; times but "started" are nanoseconds since then.
 Json recording_json(const RecordingInfo& info);
 Json growth_json(const Growth& growth, const RecordingInfo& info);

@@ -48,17 +48,21 @@ class GrowthColumns {
   const Growth& all_;
 };
 
+// Nobody looked at the stack of a goroutine that neither needed room nor waited, nor ended.
+std::string high_water(std::uint64_t bytes) { return bytes == 0 ? "?" : size_text(bytes); }
+
 std::string more(std::size_t all, std::size_t shown) {
   return all > shown ? fmt::format("{} more: --limit 0\n", grouped(all - shown)) : "";
 }
 
-std::string totals_text(const RecordingInfo& info, const TraceSummary& summary, const Style& style) {
+std::string head_text(const RecordingInfo& info, const TraceSummary& summary, const Style& style) {
   const auto& all = summary.totals.all();
   Table table;
   table.column("", Align::left);
   table.column("", Align::left);
+  add_recording(table, info, style);
   const auto row = [&](std::string_view label, std::string text) { table.row({bold(label, style), std::move(text)}); };
-  row("goroutines", fmt::format("{} created, {} ended, {} not", grouped(summary.totals.spawned()),
+  row("goroutines", fmt::format("{} created, {} ended, {} still there", grouped(summary.totals.spawned()),
                                 grouped(summary.totals.exited()), grouped(summary.live)));
   auto growth = fmt::format("{}, {}", plural(all.grows, "grow"), plural(all.shrinks, "shrink"));
   if (all.thrash != 0) growth += fmt::format(" ({} of the grows: thrash)", grouped(all.thrash));
@@ -75,7 +79,7 @@ std::string totals_text(const RecordingInfo& info, const TraceSummary& summary, 
   if (summary.compared == 0) {
     row("counters", "the runtime's own are not in the trace");
   } else if (summary.different.empty()) {
-    row("counters", fmt::format("the runtime's own say the same, of {}", plural(summary.compared, "goroutine")));
+    row("counters", fmt::format("the runtime's own are the same, for {}", plural(summary.compared, "goroutine")));
   }
   for (const auto& line : summary.different) row("counters", line);
   return table.render({});
@@ -92,7 +96,7 @@ std::string entries_text(const TraceSummary& summary, std::size_t limit, const S
   for (const auto& sum : std::span(summary.entries).first(shown)) {
     std::vector<std::string> row = {grouped(sum.goroutines), grouped(sum.live)};
     growth.cells(row, sum.growth);
-    row.push_back(size_text(sum.high_water));
+    row.push_back(high_water(sum.high_water));
     row.push_back(sum.entry.function.empty() ? "(started before the trace)" : place_text(sum.entry));
     table.row(std::move(row));
   }
@@ -129,7 +133,7 @@ std::string goroutines_text(const TraceSummary& summary, TraceNames& names, std:
     std::vector<std::string> row = {fmt::format("{}", g->id)};
     growth.cells(row, g->growth);
     row.push_back(size_text(g->first_size));
-    row.push_back(size_text(g->high_water));
+    row.push_back(high_water(g->high_water));
     auto entry = short_name(names.entry(g->entry).function);
     if (!g->label.empty()) entry += fmt::format(" \"{}\"", g->label);
     row.push_back(std::move(entry));
@@ -173,8 +177,8 @@ Json goroutine_json(const GoroutineTotals& g, TraceNames& names, const Recording
 
 std::string summary_text(const RecordingInfo& info, const TraceSummary& summary, TraceNames& names, std::size_t limit,
                          const Style& style) {
-  return recording_text(info, style) + totals_text(info, summary, style) + entries_text(summary, limit, style) +
-         functions_text(summary, limit, style) + goroutines_text(summary, names, limit, style) + waits_text(summary, style);
+  return head_text(info, summary, style) + entries_text(summary, limit, style) + functions_text(summary, limit, style) +
+         goroutines_text(summary, names, limit, style) + waits_text(summary, style);
 }
 
 Json summary_json(const RecordingInfo& info, const TraceSummary& summary, TraceNames& names, std::size_t limit) {
