@@ -179,7 +179,8 @@ class Adviser {
   // memory is waste. A few deep ones do not make all others start large.
   static void recommend(EntryAdvice& advice) {
     if (advice.options.empty()) {
-      advice.reason = "its stacks were never copied to larger ones";
+      advice.reason = advice.growth.links == 0 ? "its stacks never grew"
+                                               : "its stacks are linked and not copied, which is not predicted";
       return;
     }
     std::optional<std::size_t> best;

@@ -1,17 +1,12 @@
 #include "command/diff.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include "cli/files.h"
+#include "cli/terminal.h"
 
 namespace stacktide::cli {
 
 Done diff(const std::vector<std::string>& words) {
-  Style style;
-  winsize size{};
-  if (isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
-  auto result = run_diff(words, style);
+  auto result = run_diff(words, standard_style());
   return {result.exit_code, std::move(result.out), std::move(result.err)};
 }
 

@@ -56,29 +56,30 @@ CommandResult run_advise(const std::vector<std::string>& words, const Style& sty
 }
 
 std::string advise_help() {
-  std::string text =
-      "stacktide trace advise FILE [OPTIONS]\n"
-      "Per entry function: how much stack its goroutines used, how often they grew, and what another first size would save "
-      "in copies and\n"
-      "time and cost in memory; calls that link a segment each time (hot splits), or grow a stack that was just shrunk "
-      "(thrash), with a cure.\n\n"
-      "A growth to at most the first size does not happen, nor does a shrink below it; all else happens as it did. Memory "
-      "is an upper\n"
-      "bound: what all goroutines alive at one time have more. A size is recommended when at least half of the goroutines "
-      "reach it\n"
-      "anyway. The runtime knows one first size for all goroutines, STACKTIDE_MINSTACK; linked segments are not "
-      "predicted.\n\n"
-      "options:\n";
+  std::string text = R"(stacktide trace advise FILE [OPTIONS]
+
+Per entry function: how much stack its goroutines used, how often they grew, and what another first size would save in
+copies and time and cost in memory. Then calls that link a segment each time (hot splits), and calls that grow a stack
+which was just shrunk (thrash), each with a cure.
+
+A growth to at most the first size does not happen, nor does a shrink below it; all else happens as it did. Memory is an
+upper bound: what all goroutines that were alive at one time would have more. A size is recommended when at least half
+of the goroutines reach it anyway and it saves 100 growths. The runtime knows one first size for all goroutines,
+STACKTIDE_MINSTACK, and none for those of one function. Links are not predicted. How much of a stack was used is known
+from where it had no room, moved, or waited.
+
+options:
+)";
   for (const auto& option : kOptions) {
     auto name = std::string(option.name);
     if (!option.value.empty()) name += " " + std::string(option.value);
     text += fmt::format("  {:<15}  {}\n", name, option.help);
   }
-  return text +
-         "\n"
-         "examples:\n"
-         "  stacktide record -o t.stt -- ./server\n"
-         "  stacktide trace advise t.stt --entry '^serve'\n";
+  return text + R"(
+examples:
+  stacktide record -o t.stt -- ./server
+  stacktide trace advise t.stt --entry '^serve'
+)";
 }
 
 }  // namespace stacktide

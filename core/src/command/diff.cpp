@@ -21,7 +21,7 @@ constexpr std::array kOptions = {
     OptionInfo{"--users", Takes::nothing, "", "only the program's own goroutines"},
     OptionInfo{"--system", Takes::nothing, "", "only the runtime's goroutines"},
     OptionInfo{"--group", Takes::value, "entry|stack",
-               "goroutines are equal by their entry function, or by their whole stack (default)"},
+               "what makes goroutines equal: the entry function, or the whole stack (default)"},
     OptionInfo{"--top", Takes::nothing, "",
                "... by the innermost user function, line, entry and state; so always with `list`, which has no frames"},
     OptionInfo{"--frames", Takes::nothing, "", "the frames of each group that changed"},
@@ -175,27 +175,29 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 }
 
 std::string diff_help() {
-  std::string text =
-      "stacktide diff OLD NEW [OPTIONS]\n"
-      "What appeared, vanished or grew between two moments of a program. OLD and NEW are two cores, or outputs of `list "
-      "--json` or\n"
-      "`bt all --json` (- is standard input), or one of each; or two recordings, which are compared by entry function and "
-      "place of\n"
-      "creation: goroutines alive at the end, spawned and exited, growths, bytes copied, the largest stack.\n\n"
-      "options:\n";
+  std::string text = R"(stacktide diff OLD NEW [OPTIONS]
+
+What appeared, vanished or grew between two moments of a program. OLD and NEW are cores, or outputs of `list --json` or
+`bt all --json` (- is standard input), or one of each. Or they are two recordings, which are compared by entry function
+and place of creation: goroutines alive at the end, spawned and exited, growths, bytes copied, the largest stack.
+Goroutines of one process are compared one by one too: which have a larger stack.
+
+options:
+)";
   for (const auto& option : kOptions) {
     auto name = std::string(option.name);
     if (!option.value.empty()) name += " " + std::string(option.value);
     text += fmt::format("  {:<25}  {}\n", name, option.help);
   }
-  return text +
-         "\n"
-         "examples:\n"
-         "  stacktide list --json --pid 4484 > before.json    a moment, while the program runs on\n"
-         "  stacktide list --json --pid 4484 | stacktide diff before.json - --max-new 0\n"
-         "  stacktide diff core.before core.after --frames\n"
-         "  stacktide diff main.stt branch.stt --max-group-growth 0\n\n"
-         "exit codes: 0 fine; 1 a limit is exceeded; 2 usage, or a file that cannot be read; 3 a file that is not whole\n";
+  return text + R"(
+examples:
+  stacktide list --json --pid 4484 > before.json    a moment, while the program runs on
+  stacktide list --json --pid 4484 | stacktide diff before.json - --max-new 0
+  stacktide diff core.before core.after --frames
+  stacktide diff main.stt branch.stt --max-group-growth 0
+
+exit codes: 0 fine; 1 a limit is exceeded; 2 usage, or a file that cannot be read; 3 a file that is not whole
+)";
 }
 
 }  // namespace stacktide

@@ -178,10 +178,11 @@ std::string advice_text(const AdviceModel& model, const Style& style) {
     out += fmt::format("{} entry function{} whose goroutines never grew\n", grouped(still), still == 1 ? "" : "s");
   if (const auto settings = settings_text(advice); !settings.empty()) out += settings;
   for (const auto& call : first(advice.splits, model.limit))
-    out += fmt::format("hot split: {} called from {}: {} of {} links, {}\n  -> {}\n", place_text(call.function),
-                       place_text(call.caller), grouped(call.growth.hot_splits), grouped(call.growth.links),
-                       time_text(call.growth.nanoseconds),
-                       split_cure(model.info.header.policy, model.info.header.segment_size));
+    // A segment that was kept is linked again without a clock being read: the time would be that of the others alone.
+    out +=
+        fmt::format("hot split: {} called from {}: {} of {} linked a kept segment again\n  -> {}\n",
+                    place_text(call.function), place_text(call.caller), grouped(call.growth.hot_splits),
+                    plural(call.growth.links, "link"), split_cure(model.info.header.policy, model.info.header.segment_size));
   out += more_text(advice.splits.size(), first(advice.splits, model.limit).size());
   for (const auto& call : first(advice.thrashing, model.limit))
     out += fmt::format("thrash: {} called from {} grew {} again after a shrink; {} bytes copied, {}\n  -> {}\n",
