@@ -23,7 +23,7 @@ constexpr std::array kOptions = {
     OptionInfo{"--group", Takes::value, "entry|stack",
                "what makes goroutines equal: the entry function, or the whole stack (default)"},
     OptionInfo{"--top", Takes::nothing, "",
-               "... by the innermost user function, line, entry and state; so always with `list`, which has no frames"},
+               "equal by function, line, entry and state; so always with `list`, which has no frames"},
     OptionInfo{"--frames", Takes::nothing, "", "the frames of each group that changed"},
     OptionInfo{"--limit", Takes::value, "N", "at most N rows of each table; 0 all (default 50, with --json all)"},
     OptionInfo{"--max-new", Takes::value, "N", "exit 1 when there are more than N goroutines more"},
