@@ -111,7 +111,8 @@ struct Named {
 inline Named named_by(const fs::path& root, const std::string& file, const Include& include) {
   const std::string& name = include.name;
   if (name.starts_with("stacktide/core/")) return {"core/include", {}};
-  if (name == "stacktide/abi.h" || name == "stacktide/stack_map.h") return {"runtime/abi", {}};
+  if (name == "stacktide/abi.h" || name == "stacktide/stack_map.h" || name == "stacktide/trace_file.h")
+    return {"runtime/abi", {}};
   if (name.starts_with("stacktide/")) return {"runtime/include", {}};
   if (!include.quoted) return {};
   const fs::path beside = (fs::path(file).parent_path() / name).lexically_normal();

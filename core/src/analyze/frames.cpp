@@ -1,7 +1,6 @@
 #include "analyze/frames.h"
 
 #include <algorithm>
-#include <array>
 #include <ranges>
 
 namespace stacktide {
@@ -13,13 +12,7 @@ bool is_runtime_frame(const Frame& frame, std::span<const std::string> runtime_s
   return std::ranges::any_of(runtime_symbols, [&](const std::string& prefix) { return name.starts_with(prefix); });
 }
 
-bool is_system_frame(const Frame& frame) {
-  if (frame.file.starts_with("/usr/include/") || frame.file.starts_with("/usr/lib/gcc/")) return true;
-  constexpr std::array<std::string_view, 8> kLibraries = {"libc.so",       "libstdc++.so", "libgcc_s.so", "libm.so",
-                                                          "libpthread.so", "ld-linux",     "linux-vdso",  "[vdso]"};
-  const auto name = base_name(frame.module);
-  return std::ranges::any_of(kLibraries, [&](std::string_view library) { return name.starts_with(library); });
-}
+bool is_system_frame(const Frame& frame) { return is_system_code(frame.module, frame.file); }
 
 namespace {
 
@@ -43,11 +36,6 @@ const Frame* outermost_user_frame(std::span<const Frame> frames) { return first_
 std::string state_of(const Goroutine& goroutine) {
   if (goroutine.wait_reason.empty()) return goroutine.status;
   return goroutine.status == "waiting" ? goroutine.wait_reason : goroutine.status + " (" + goroutine.wait_reason + ")";
-}
-
-std::string_view base_name(std::string_view path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
 }  // namespace stacktide

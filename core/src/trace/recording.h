@@ -76,6 +76,10 @@ class Recording {
   const std::vector<Module>& modules() const;
   // By (pc, is_exact): what symbol records say.
   const std::map<std::pair<std::uint64_t, bool>, std::vector<TraceLevel>>& symbols() const;
+  // Of all chains, in order.
+  std::vector<std::uint32_t> chain_numbers() const;
+  // The sequence that the next chunk of a lane has to have.
+  std::uint32_t next_sequence(std::uint16_t lane) const;
 
  private:
   struct State;

@@ -59,6 +59,13 @@ struct GoroutineTotals {
   std::int64_t wait_since = 0;
   std::optional<stacktide_trace_goroutine> counters;  // the runtime's own, from its exit or live record
   bool live = false;                                  // a live record: there when the program ended
+
+  // What the sums are made with.
+  std::uint64_t older = 0;       // bytes of the segments below the newest, as far as links were seen
+  std::uint32_t last_chain = 0;  // of its last grow or link
+  std::uint8_t last_move = 0;    // kind of its last grow or shrink
+  std::uint8_t move_before = 0;  // and of the one before
+  bool seen = false;             // its size is known
 };
 
 struct TraceFilter {
@@ -72,7 +79,7 @@ class TraceTotals {
  public:
   TraceTotals() = default;
   explicit TraceTotals(TraceFilter filter) : filter_(std::move(filter)) {}
-  // Kinds GROW to LABEL; others are ignored.
+  // Kinds GROW to LABEL; others are ignored. The record is as long as its kind wants, and a label's text ends within it.
   void add(const stacktide_trace_head& record);
 
   const Growth& all() const { return all_; }
@@ -86,6 +93,13 @@ class TraceTotals {
 
  private:
   static constexpr std::size_t kKinds = 32;
+  void add_stack(const stacktide_trace_stack& record);
+  void add_spawn(const stacktide_trace_spawn& record);
+  void add_counters(const stacktide_trace_goroutine& record);
+  void add_park(const stacktide_trace_park& record);
+  void add_ready(const stacktide_trace_head& record);
+  GoroutineTotals& goroutine(std::uint64_t id);
+
   TraceFilter filter_;
   Growth all_;
   std::unordered_map<std::uint64_t, GoroutineTotals> goroutines_;

@@ -20,6 +20,11 @@ struct TracePlace {
   std::uint32_t line = 0;
 };
 
+// Belongs to the goroutine runtime.
+bool is_runtime_level(const TraceLevel& level);
+// Belongs neither to it nor to the system.
+bool is_user_level(const TraceLevel& level);
+
 class TraceNames {
  public:
   virtual ~TraceNames() = default;

@@ -1,0 +1,203 @@
+#include "trace/totals.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/printable.h"
+
+namespace stacktide {
+
+void Growth::add(const Growth& other) {
+  grows += other.grows;
+  links += other.links;
+  hot_splits += other.hot_splits;
+  shrinks += other.shrinks;
+  releases += other.releases;
+  thrash += other.thrash;
+  bytes_copied += other.bytes_copied;
+  nanoseconds += other.nanoseconds;
+  largest = std::max(largest, other.largest);
+  if (other.longest > longest) {
+    longest = other.longest;
+    longest_time = other.longest_time;
+    longest_goroutine = other.longest_goroutine;
+  }
+}
+
+GoroutineTotals& TraceTotals::goroutine(std::uint64_t id) {
+  auto& g = goroutines_[id];
+  g.id = id;
+  return g;
+}
+
+void TraceTotals::add(const stacktide_trace_head& record) {
+  if (record.kind < kKinds) ++records_[record.kind];
+  switch (record.kind) {
+    case STACKTIDE_TRACE_GROW:
+    case STACKTIDE_TRACE_SHRINK:
+    case STACKTIDE_TRACE_LINK:
+    case STACKTIDE_TRACE_RELEASE:
+      return add_stack(reinterpret_cast<const stacktide_trace_stack&>(record));
+    case STACKTIDE_TRACE_SPAWN:
+      return add_spawn(reinterpret_cast<const stacktide_trace_spawn&>(record));
+    case STACKTIDE_TRACE_EXIT:
+    case STACKTIDE_TRACE_LIVE:
+      return add_counters(reinterpret_cast<const stacktide_trace_goroutine&>(record));
+    case STACKTIDE_TRACE_PARK:
+      return add_park(reinterpret_cast<const stacktide_trace_park&>(record));
+    case STACKTIDE_TRACE_READY:
+      return add_ready(record);
+    case STACKTIDE_TRACE_LABEL: {
+      const std::string_view rest(reinterpret_cast<const char*>(&record) + sizeof(stacktide_trace_text),
+                                  record.size - sizeof(stacktide_trace_text));
+      goroutine(record.goroutine).label = printable(rest.substr(0, rest.find('\0')));
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void TraceTotals::add_stack(const stacktide_trace_stack& record) {
+  const auto kind = record.head.kind;
+  auto& g = goroutine(record.head.goroutine);
+  if (!g.seen) {
+    g.seen = true;
+    g.older = kind == STACKTIDE_TRACE_RELEASE ? record.new_size : 0;
+    g.first_size = g.older + record.old_size;
+  }
+  // Each event tells the newest segment's size, before and after, so that one that is missing does not lead astray for long.
+  if (kind == STACKTIDE_TRACE_LINK) g.older += record.old_size;
+  if (kind == STACKTIDE_TRACE_RELEASE) g.older -= std::min<std::uint64_t>(g.older, record.new_size);
+  g.size = g.older + record.new_size;
+  if (kind != STACKTIDE_TRACE_RELEASE)
+    g.high_water = std::max<std::uint64_t>(
+        g.high_water, kind == STACKTIDE_TRACE_LINK ? g.older - record.old_size + record.used : g.older + record.used);
+  if (kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_LINK) g.last_chain = record.head.number;
+  const auto chain = g.last_chain;
+  const bool is_thrash =
+      kind == STACKTIDE_TRACE_GROW && g.last_move == STACKTIDE_TRACE_SHRINK && g.move_before == STACKTIDE_TRACE_GROW;
+  if (kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_SHRINK) {
+    g.move_before = g.last_move;
+    g.last_move = kind;
+  }
+  if (filter_.goroutine && !filter_.goroutine(g)) return;
+  if (filter_.chain && !filter_.chain(chain)) return;
+  const auto count = [&](Growth& growth) {
+    switch (kind) {
+      case STACKTIDE_TRACE_GROW:
+        ++growth.grows;
+        growth.thrash += is_thrash ? 1 : 0;
+        break;
+      case STACKTIDE_TRACE_SHRINK:
+        ++growth.shrinks;
+        break;
+      case STACKTIDE_TRACE_LINK:
+        ++growth.links;
+        growth.hot_splits += (record.head.flags & STACKTIDE_TRACE_HOT) != 0 ? 1 : 0;
+        break;
+      default:
+        ++growth.releases;
+        break;
+    }
+    if (kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_SHRINK) growth.bytes_copied += record.used;
+    growth.largest = std::max(growth.largest, g.size);
+    if (kind == STACKTIDE_TRACE_RELEASE) return;
+    growth.nanoseconds += record.duration;
+    if (record.duration > growth.longest) {
+      growth.longest = record.duration;
+      growth.longest_time = record.head.time;
+      growth.longest_goroutine = record.head.goroutine;
+    }
+  };
+  count(g.growth);
+  count(all_);
+  count(chains_[chain]);
+}
+
+void TraceTotals::add_spawn(const stacktide_trace_spawn& record) {
+  auto& g = goroutine(record.head.goroutine);
+  g.parent = record.parent;
+  g.entry = record.entry;
+  g.created_at = record.head.number;
+  g.creation_pc = record.creation_pc;
+  g.main = (record.head.flags & STACKTIDE_TRACE_MAIN) != 0;
+  g.spawned = record.head.time;
+  // Another lane's record of it may have come first, by a time that is a little off.
+  if (g.seen) return;
+  g.seen = true;
+  g.first_size = g.size = record.stack_size;
+  // A size that the filter's chains reached is asked for, where it has some.
+  if (filter_.chain || (filter_.goroutine && !filter_.goroutine(g))) return;
+  g.growth.largest = std::max(g.growth.largest, g.size);
+  all_.largest = std::max(all_.largest, g.size);
+}
+
+void TraceTotals::add_counters(const stacktide_trace_goroutine& record) {
+  auto& g = goroutine(record.head.goroutine);
+  g.counters = record;
+  g.high_water = std::max(g.high_water, record.high_water);
+  if (record.head.kind == STACKTIDE_TRACE_EXIT) {
+    g.exited = record.head.time;
+    g.waiting = false;
+    return;
+  }
+  g.live = true;
+  if (record.since == 0) return;
+  g.waiting = true;
+  g.wait_reason = record.wait_reason;
+  g.wait_since = record.since;
+  if (record.head.number != 0) g.parked_at = record.head.number;
+}
+
+void TraceTotals::add_park(const stacktide_trace_park& record) {
+  auto& g = goroutine(record.head.goroutine);
+  ++g.parks;
+  g.waiting = true;
+  g.wait_reason = record.wait_reason;
+  g.parked_at = record.head.number;
+  g.wait_since = record.head.time;
+  g.high_water = std::max<std::uint64_t>(g.high_water, record.used);
+}
+
+void TraceTotals::add_ready(const stacktide_trace_head& record) {
+  auto& g = goroutine(record.goroutine);
+  if (!g.waiting) return;
+  g.waiting = false;
+  if (record.time > g.wait_since) g.parked_ns += static_cast<std::uint64_t>(record.time - g.wait_since);
+}
+
+std::vector<std::string> TraceTotals::check_counters(std::size_t limit) const {
+  std::vector<std::string> lines;
+  if (filter_.goroutine || filter_.chain) return lines;
+  std::vector<const GoroutineTotals*> order;
+  for (const auto& [id, g] : goroutines_) {
+    // Of one that was there before the recording, the runtime has counted what is not in it.
+    if (!g.counters || !g.spawned) continue;
+    const auto& c = *g.counters;
+    if (g.growth.grows != c.grows || g.growth.links != c.links || g.growth.shrinks != c.shrinks ||
+        g.growth.hot_splits != c.hot_splits || g.growth.bytes_copied != c.bytes_copied)
+      order.push_back(&g);
+  }
+  std::ranges::sort(order, {}, &GoroutineTotals::id);
+  order.resize(std::min(order.size(), limit));
+  for (const auto* g : order) {
+    const auto& c = *g->counters;
+    std::string line;
+    const auto compare = [&](std::string_view what, std::uint64_t ours, std::uint64_t theirs) {
+      if (ours == theirs) return;
+      line += fmt::format("{} {} {}, the runtime counted {}", line.empty() ? "" : ";", ours, what, theirs);
+    };
+    compare("grows", g->growth.grows, c.grows);
+    compare("links", g->growth.links, c.links);
+    compare("shrinks", g->growth.shrinks, c.shrinks);
+    compare("hot splits", g->growth.hot_splits, c.hot_splits);
+    compare("bytes copied", g->growth.bytes_copied, c.bytes_copied);
+    lines.push_back(fmt::format("goroutine {}:{}", g->id, line));
+  }
+  return lines;
+}
+
+}  // namespace stacktide
