@@ -8,6 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/printable.h"
+
 namespace stacktide {
 namespace {
 
@@ -84,7 +86,8 @@ std::expected<double, std::string> parse_quantity(std::string_view text, Unit un
   suffix.remove_prefix(std::min(suffix.find_first_not_of(' '), suffix.size()));
   const auto factor = factor_of(suffix, unit);
   if (!factor) {
-    const auto what = suffix.empty() ? fmt::format("no unit in \"{}\"", text) : fmt::format("bad unit in \"{}\"", text);
+    const auto what =
+        suffix.empty() ? fmt::format("no unit in \"{}\"", text) : fmt::format("bad unit in \"{}\"", printable(text));
     return std::unexpected(fmt::format("{}: {}", what, wanted(unit)));
   }
   return checked(number * *factor, unit);

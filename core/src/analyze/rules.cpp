@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 
+#include "analyze/quantity.h"
 #include "base/closest.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
