@@ -56,9 +56,9 @@ std::optional<double> factor_of(std::string_view suffix, Unit unit) {
 
 std::expected<double, std::string> checked(double value, Unit unit) {
   if (!std::isfinite(value) || value < 0 || value > kMost)
-    return std::unexpected(fmt::format("out of range: {}", wanted(unit)));
+    return std::unexpected(fmt::format("out of range; wanted: {}", wanted(unit)));
   if (unit != Unit::percent && value != std::floor(value))
-    return std::unexpected(fmt::format("not a whole number: {}", wanted(unit)));
+    return std::unexpected(fmt::format("not a whole number; wanted: {}", wanted(unit)));
   return value;
 }
 
@@ -67,13 +67,13 @@ std::expected<double, std::string> checked(double value, Unit unit) {
 std::string_view wanted(Unit unit) {
   switch (unit) {
     case Unit::bytes:
-      return "a size in bytes is wanted, as 4096, \"64K\", \"64KiB\", \"1M\" or \"1G\"";
+      return "a size in bytes, as 4096, \"64K\", \"64KiB\", \"1M\" or \"1G\"";
     case Unit::nanoseconds:
-      return "a time is wanted, as \"500ns\", \"20us\", \"5ms\" or \"1s\"";
+      return "a time, as \"500ns\", \"20us\", \"5ms\" or \"1s\"";
     case Unit::percent:
-      return "a percentage is wanted, as 2, 0.5 or \"2%\"";
+      return "a percentage, as 2, 0.5 or \"2%\"";
     case Unit::count:
-      return "a count is wanted, as 0 or 12";
+      return "a count, as 0 or 12";
   }
   return "";
 }
@@ -81,20 +81,20 @@ std::string_view wanted(Unit unit) {
 std::expected<double, std::string> parse_quantity(std::string_view text, Unit unit) {
   double number = 0;
   const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (wrong != std::errc()) return std::unexpected(fmt::format("\"{}\" is no number: {}", printable(text), wanted(unit)));
+  if (wrong != std::errc()) return std::unexpected(fmt::format("\"{}\" is no number; wanted: {}", printable(text), wanted(unit)));
   auto suffix = text.substr(static_cast<std::size_t>(end - text.data()));
   suffix.remove_prefix(std::min(suffix.find_first_not_of(' '), suffix.size()));
   const auto factor = factor_of(suffix, unit);
   if (!factor) {
     const auto what =
         suffix.empty() ? fmt::format("no unit in \"{}\"", text) : fmt::format("bad unit in \"{}\"", printable(text));
-    return std::unexpected(fmt::format("{}: {}", what, wanted(unit)));
+    return std::unexpected(fmt::format("{}; wanted: {}", what, wanted(unit)));
   }
   return checked(number * *factor, unit);
 }
 
 std::expected<double, std::string> plain_quantity(double number, Unit unit) {
-  if (unit == Unit::nanoseconds) return std::unexpected(fmt::format("no unit: {}", wanted(unit)));
+  if (unit == Unit::nanoseconds) return std::unexpected(fmt::format("no unit; wanted: {}", wanted(unit)));
   return checked(number, unit);
 }
 

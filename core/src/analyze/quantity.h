@@ -14,7 +14,7 @@ namespace stacktide {
 std::expected<double, std::string> parse_quantity(std::string_view text, Unit unit);
 // The same of a number without a unit. Of a time there is none: "5" of what?
 std::expected<double, std::string> plain_quantity(double number, Unit unit);
-// "a count is wanted, as 0 or 12".
+// "a count, as 0 or 12".
 std::string_view wanted(Unit unit);
 
 }  // namespace stacktide

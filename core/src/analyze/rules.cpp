@@ -155,7 +155,7 @@ class Reader {
   }
 
   std::optional<double> quantity(const toml::node& node, Unit unit) {
-    std::expected<double, std::string> value = std::unexpected(fmt::format("not a number: {}", wanted(unit)));
+    std::expected<double, std::string> value = std::unexpected(fmt::format("not a number; wanted: {}", wanted(unit)));
     if (const auto* text = node.as_string()) {
       value = parse_quantity(text->get(), unit);
     } else if (const auto* whole = node.as_integer()) {
