@@ -8,6 +8,7 @@
 
 #include "fatal.h"
 #include "metadata.h"
+#include "recorder.h"
 #include "scheduler.h"
 #include "stacktide/abi.h"
 
@@ -97,9 +98,11 @@ void make_event_rings(std::uint32_t procs, std::uint32_t capacity, bool stress) 
   std::atexit(announce_events);
 }
 
-void record_event(const Event& given, std::uint64_t caller) {
+void record_event(const Event& given, std::uint64_t caller, std::uint32_t chain, bool hot) {
   Event event = given;
   event.caller = caller;
+  if (is_recording()) [[unlikely]]
+    record_stack_event(event, chain, hot);
   if (const P* p = own_p()) {
     record_in(p->id, event);
     return;

@@ -64,8 +64,8 @@ inline std::uint32_t clamp32(std::uint64_t value) {
 // Makes procs + 1 rings of `capacity` events each, and the same for stress moves if wanted.
 void make_event_rings(std::uint32_t procs, std::uint32_t capacity, bool stress);
 // Writes the event into this thread's ring, and calls the hooks. `caller`: return address into the caller of the function at
-// pc.
-void record_event(const Event& event, std::uint64_t caller);
+// pc. `chain`, `hot`: for a recording (recorder.h).
+void record_event(const Event& event, std::uint64_t caller, std::uint32_t chain = 0, bool hot = false);
 // Calls stacktide_events_pending if there are events since it was last called from here: now and then, and at ends of the
 // program. Takes no lock, and may be called in a signal handler and before there are rings.
 void announce_events();

@@ -7,6 +7,7 @@
 #include <typeinfo>
 
 #include "frame_names.h"
+#include "recorder.h"
 #include "report.h"
 #include "scheduler.h"
 #include "traceback.h"
@@ -40,12 +41,14 @@ bool on_signal_stack() {
 void fatal(const char* text) {
   begin_report(SIGABRT);
   say("fatal error: %s\n", text);
+  end_recording(text);
   trace_and_end();
 }
 
 void panic(const char* text) {
   begin_report(SIGABRT);
   say("panic: %s\n", text);
+  end_recording(text);
   trace_and_end();
 }
 
@@ -53,6 +56,7 @@ void fatal_deadlock() {
   begin_report(SIGABRT);
   scheduler.stopping.store(true, std::memory_order_relaxed);
   say("fatal error: all goroutines are asleep - deadlock!\n");
+  end_recording("deadlock");
   if (traceback_level() != TracebackLevel::none) {
     trace_others(nullptr, traceback_level() >= TracebackLevel::all ? UINT64_MAX : kMaxGoroutines);
   }
@@ -64,6 +68,7 @@ void fatal_stack_limit(Goroutine& g, std::uint64_t limit) {
   say("runtime: goroutine stack exceeds %lu-byte limit\n", limit);
   say("runtime: sp=0x%lx stack=[0x%lx, 0x%lx]\n", g.sp, g.stack_lo, g.stack_hi);
   say("fatal error: stack overflow\n");
+  end_recording("stack overflow");
   trace_and_end();
 }
 
@@ -86,6 +91,7 @@ void on_terminate() {
     }
     say("\n");
   }
+  end_recording("uncaught exception");
   trace_and_end();
 }
 
@@ -108,6 +114,7 @@ void fatal_not_parkable(const char* what) {
     say("fatal error: %s in %s, which runs on the thread's system stack and cannot park\n", what,
         blocking ? "the function given to blocking()" : "a callback from library code");
   }
+  end_recording("parked where it cannot");
   trace_and_end();
 }
 

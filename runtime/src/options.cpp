@@ -22,7 +22,7 @@ namespace {
 
 // Bytes, with an optional suffix K, M or G.
 std::uint64_t size_option(const char* name, std::uint64_t fallback, std::uint64_t lowest, std::uint64_t highest,
-                          const char* wanted) {
+                          const char* wanted, bool power = true) {
   const char* value = std::getenv(name);
   if (value == nullptr || *value == 0) return fallback;
   char* end = nullptr;
@@ -33,7 +33,7 @@ std::uint64_t size_option(const char* name, std::uint64_t fallback, std::uint64_
   if (*end == 'G' || *end == 'g') shift = 30;
   if (end == value || end[shift != 0 ? 1 : 0] != 0 || number > highest >> shift) refuse(name, value, wanted);
   number <<= shift;
-  if (number < lowest || !std::has_single_bit(number)) refuse(name, value, wanted);
+  if (number < lowest || (power && !std::has_single_bit(number))) refuse(name, value, wanted);
   return number;
 }
 
@@ -107,6 +107,14 @@ Options read_options() {
       refuse("STACKTIDE_FREED", value, "reuse, poison or unmap");
     }
   }
+  if (const char* value = std::getenv("STACKTIDE_TRACE"); value != nullptr && *value != 0) options.trace.path = value;
+  if (const char* value = std::getenv("STACKTIDE_TRACE_FULL"); value != nullptr && *value != 0) {
+    if (std::strcmp(value, "wait") != 0 && std::strcmp(value, "drop") != 0)
+      refuse("STACKTIDE_TRACE_FULL", value, "wait or drop");
+    options.trace.waits = std::strcmp(value, "wait") == 0;
+  }
+  options.trace.limit =
+      size_option("STACKTIDE_TRACE_LIMIT", 0, 1 << 20, std::uint64_t{1} << 50, "a size from 1M, such as 500M", false);
   if (const char* value = std::getenv("STACKTIDE_TRACEBACK"); value != nullptr && *value != 0) {
     // In the order of TracebackLevel.
     constexpr const char* kLevels[] = {"none", "single", "all", "system"};

@@ -1,11 +1,12 @@
 // What the environment sets: STACKTIDE_MAXPROCS, _POLICY, _MINSTACK, _SEGMENT, _MAXSTACK, _SHRINK, _STRESS, _STRICT, _FREED,
-// _ADJUST, _EVENTS, _TRACEBACK. Read once, by run().
+// _ADJUST, _EVENTS, _TRACEBACK, _TRACE, _TRACE_FULL, _TRACE_LIMIT. Read once, by run().
 #pragma once
 
 #include <cstdint>
 
 #include "goroutine.h"
 #include "stack.h"
+#include "trace_file.h"
 #include "traceback.h"
 
 namespace stacktide::runtime {
@@ -24,6 +25,9 @@ struct Options {
   bool strict = false;  // STACKTIDE_STRICT=on: an address of a stack that escapes ends the program
   std::uint32_t events = 4096;                        // STACKTIDE_EVENTS: records per event ring, a power of two
   TracebackLevel traceback = TracebackLevel::single;  // STACKTIDE_TRACEBACK: none, single, all, system: what an error shows
+  // STACKTIDE_TRACE: the file that a recording goes to, %p stands for the process id; none: no recording.
+  // STACKTIDE_TRACE_FULL: wait, drop. STACKTIDE_TRACE_LIMIT: bytes that the file may have, from 1M.
+  TraceFileOptions trace;
 };
 
 // The options of this process. A value that makes no sense ends it, naming variable and value.

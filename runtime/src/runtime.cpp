@@ -14,6 +14,7 @@
 #include "library_call.h"
 #include "metadata.h"
 #include "monitor.h"
+#include "recorder.h"
 #include "scheduler.h"
 #include "signals.h"
 #include "spans.h"
@@ -40,7 +41,7 @@ struct MainDone {
 };
 constinit MainDone* main_done = nullptr;
 
-Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::uint64_t creation_pc) {
+Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::uint64_t creation_pc, bool main = false) {
   Goroutine* g = allocate_goroutine();
   {
     Changing changing(*g);
@@ -52,6 +53,8 @@ Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::
     g->status.store(status_runnable, std::memory_order_relaxed);
   }
   scheduler.live.fetch_add(1, std::memory_order_relaxed);
+  if (is_recording()) [[unlikely]]
+    record_spawn(*g, main);
   return g;
 }
 
@@ -92,6 +95,7 @@ void start_runtime() {
     scheduler.idle_p_list = &p;
   }
   scheduler.idle_ps.store(options.max_procs, std::memory_order_seq_cst);
+  start_recording(options.trace);
   start_monitor();
 }
 
@@ -123,7 +127,7 @@ void stacktide_run_impl(Function function, void* closure, const void* entry) {
   scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
   scheduler.stopping.store(false, std::memory_order_relaxed);
   Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry),
-                       reinterpret_cast<std::uint64_t>(__builtin_return_address(0)));
+                       reinterpret_cast<std::uint64_t>(__builtin_return_address(0)), true);
   std::unique_lock guard(main_done->lock);
   main_done->main_id.store(g->id, std::memory_order_relaxed);
   enqueue(g, false);
@@ -151,6 +155,8 @@ void stacktide_goexit_impl() {
   m.goroutine = nullptr;
   m.locked = nullptr;
   tsan::end_goroutine(*g);
+  if (is_recording()) [[unlikely]]
+    record_exit(*g);
   free_stacks(*g);
   free_goroutine(g);
   scheduler.live.fetch_sub(1, std::memory_order_seq_cst);
@@ -241,6 +247,8 @@ void stacktide_set_label_impl(const char* text, std::size_t length) {
   Changing changing(*g);
   std::memcpy(g->label, text, length);
   g->label[length] = 0;
+  if (is_recording()) [[unlikely]]
+    record_label(*g);
 }
 
 void stacktide_stack_info_impl(detail::stack_numbers* out) {

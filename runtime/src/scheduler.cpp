@@ -8,6 +8,7 @@
 #include "fatal.h"
 #include "handoff.h"
 #include "metadata.h"
+#include "recorder.h"
 #include "stack.h"
 #include "stack_growth.h"
 #include "tsan.h"
@@ -286,6 +287,8 @@ void enqueue(Goroutine* g, bool next) {
 void ready(Goroutine* g, std::uint64_t result, std::uint64_t ok) {
   g->result = result;
   g->result_ok = ok;
+  if (is_recording()) [[unlikely]]
+    record_ready(*g);
   for (std::uint8_t status = g->status.load(std::memory_order_acquire);;) {
     // A shrink holds it: leave a mark, and the shrink enqueues it.
     const std::uint8_t next = status == status_copystack ? status_copystack_woken : status_runnable;
@@ -330,6 +333,8 @@ void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const vo
       scheduler.now.store(g->wait_since, std::memory_order_relaxed);
     }
   }
+  if (status == status_waiting && is_recording()) [[unlikely]]
+    record_park(*g);
   // From here on a shrink may claim it.
   g->status.store(status, std::memory_order_release);
 }

@@ -8,6 +8,7 @@
 #include "events.h"
 #include "fatal.h"
 #include "hot_splits.h"
+#include "recorder.h"
 #include "scheduler.h"
 #include "stack.h"
 #include "stack_growth.h"
@@ -54,13 +55,15 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   if (total_size(g) + size > scheduler.max_stack) fatal_stack_limit(g, scheduler.max_stack);
   Segment* segment = g.own->spare;
   const bool reuse = segment != nullptr && segment->hi - segment->lo >= size;
+  // The function that crossed last crosses again: a loop over the boundary.
+  const bool hot = reuse && segment->pc == demand.pc;
+  const std::uint32_t chain = stack_chain(g, demand.pc, demand.caller);  // while its context is on the old segment
   // A look at the clock is much of what a boundary in a loop costs: one for the event, and one more only where there is
   // something to measure.
   const std::int64_t start = reuse ? 0 : clock_now();
   if (reuse) {
     g.own->spare = segment->previous;
-    // The function that crossed last crosses again: a loop over the boundary.
-    if (segment->pc == demand.pc) ++g.hot_splits;
+    if (hot) ++g.hot_splits;
   } else {
     segment = static_cast<Segment*>(std::malloc(sizeof(Segment)));
     if (segment == nullptr) fatal("out of memory for a stack segment");
@@ -87,7 +90,7 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   const std::int64_t end = clock_now();
   record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0, 0,
                 reuse ? 0 : clamp32(static_cast<std::uint64_t>(end - start)), event_kind_link, 0},
-               demand.caller);
+               demand.caller, chain, hot);
   return body_sp;
 }
 

@@ -10,9 +10,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 
 #include "fault.h"
 #include "frame_names.h"
+#include "recorder.h"
 #include "report.h"
 #include "scheduler.h"
 #include "signal_actions.h"
@@ -26,7 +28,7 @@ using Handler = void (*)(int, siginfo_t*, void*);
 pid_t own_tid() { return static_cast<pid_t>(syscall(SYS_gettid)); }
 
 void set_handler(int signal, Handler handler, int flags) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | flags;
   set_action(signal, &action, nullptr);
@@ -35,7 +37,7 @@ void set_handler(int signal, Handler handler, int flags) {
 // Only where nobody has one. SIGQUIT is taken although it was ignored when the program was started, as Go does: a shell
 // starts what it runs in the background so, and that is what one asks for its goroutines.
 void offer_handler(int signal, Handler handler, int flags) {
-  struct sigaction before{};
+  struct sigaction before {};
   if (set_action(signal, nullptr, &before) != 0) return;
   const bool inherited = signal == SIGQUIT && before.sa_handler == SIG_IGN && !is_set_by_program(signal);
   if (before.sa_handler == SIG_DFL || inherited) set_handler(signal, handler, flags);
@@ -50,7 +52,7 @@ constinit std::atomic<Recovery*> recovery = nullptr;
 
 // The signal's default action, with the interrupted registers, as soon as the handler returns.
 void die_on_return(int signal, bool again_by_itself) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = SIG_DFL;
   alarm(0);
   if (!again_by_itself) {
@@ -116,12 +118,20 @@ void trace_all_others() {
   trace_others(current_goroutine(), UINT64_MAX);
 }
 
+// A recording says what the program died of.
+void end_by_signal(int signal) {
+  char how[16];
+  std::snprintf(how, sizeof how, "signal %d", signal);
+  end_recording(how);
+}
+
 void on_fault(int signal, siginfo_t* info, void* data) {
   auto& context = *static_cast<ucontext_t*>(data);
   if (Recovery* r = recovery.load(std::memory_order_relaxed); r != nullptr && r->thread == own_tid())
     siglongjmp(r->place, 1);
   begin_report(signal);
   say_fault(signal, *info, context);
+  end_by_signal(signal);
   trace_interrupted(context, Shown::goroutine_or_thread);
   if (traceback_level() >= TracebackLevel::all) trace_all_others();
   // A fault comes again when its instruction does; one that was sent, or a trap, does not.
@@ -132,6 +142,7 @@ void on_fault(int signal, siginfo_t* info, void* data) {
 // what is no goroutine's is not ours to tell.
 void on_abort(int signal, siginfo_t* info, void* data) {
   auto& context = *static_cast<ucontext_t*>(data);
+  end_by_signal(signal);
   if (current_goroutine() != nullptr && !reporting()) {
     begin_report(signal);
     say_signal(signal, *info, context);
@@ -145,6 +156,7 @@ void on_quit(int signal, siginfo_t* info, void* data) {
   if (reporting()) return;
   auto& context = *static_cast<ucontext_t*>(data);
   begin_report(signal);
+  end_by_signal(signal);
   say_signal(signal, *info, context);
   if (traceback_level() != TracebackLevel::none) {
     trace_interrupted(context, Shown::goroutine);

@@ -12,6 +12,7 @@
 #include "library_call.h"
 #include "metadata.h"
 #include "monitor.h"
+#include "recorder.h"
 #include "scheduler.h"
 #include "segments.h"
 #include "stack.h"
@@ -176,7 +177,7 @@ void grow(Goroutine& g, const Demand& demand) {
   const std::int64_t end = clock_now();
   record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted.words,
                 adjusted.scanned, clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
-               demand.caller);
+               demand.caller, stack_chain(g, demand.pc, demand.caller));
 }
 
 // Moves to another stack of the same size, to provoke what a move could break.

@@ -61,7 +61,8 @@ void load() {
   is_loaded.store(true, std::memory_order_release);
 }
 
-const Loaded& maps() {
+// Inlined by order: a walk asks for each frame.
+[[gnu::always_inline]] inline const Loaded& maps() {
   if (!is_loaded.load(std::memory_order_acquire)) [[unlikely]]
     load();
   return loaded;
@@ -92,8 +93,7 @@ std::uint32_t search(std::uint64_t pc) {
   return kNoSite;
 }
 
-bool is_code(std::uint64_t pc) {
-  const Loaded& all = maps();
+[[gnu::always_inline]] inline bool is_code(const Loaded& all, std::uint64_t pc) {
   for (std::size_t i = 0; i < all.count; ++i) {
     if (pc - all.regions[i].lo <= all.regions[i].size) return true;
   }
@@ -113,19 +113,20 @@ bool has_stack_maps() { return stack_maps.address != 0 && maps().count != 0; }
 bool has_pinned_records() { return has_stack_maps() && maps().pinned != 0; }
 
 SiteRecord site_record(std::uint64_t pc) {
-  if (!has_stack_maps()) return {};
+  if (stack_maps.address == 0) return {};
+  const Loaded& all = maps();
   std::atomic<std::uint64_t>& entry = cache[(pc * 0x9e3779b97f4a7c15U) >> (64 - kCacheBits)];
   const std::uint64_t known = entry.load(std::memory_order_relaxed);
   std::uint32_t word = static_cast<std::uint32_t>(known);
   // An address of other code may have the same low half, and entry 0 is none.
-  if (known >> 32 != (pc & 0xffffffff) || known == 0 || !is_code(pc)) [[unlikely]] {
-    if (!is_code(pc)) return {};
+  if (known >> 32 != (pc & 0xffffffff) || known == 0 || !is_code(all, pc)) [[unlikely]] {
+    if (!is_code(all, pc)) return {};
     word = search(pc);
     entry.store(pc << 32 | word, std::memory_order_relaxed);
   }
   if (word == kNoSite) return {};
   if (STACKTIDE_SITE_SHAPE(word) == STACKTIDE_NO_SHAPE) return {nullptr, 0, true};
-  return {reinterpret_cast<const stacktide_map_shape*>(maps().shapes + std::uint64_t{4} * STACKTIDE_SITE_SHAPE(word)),
+  return {reinterpret_cast<const stacktide_map_shape*>(all.shapes + std::uint64_t{4} * STACKTIDE_SITE_SHAPE(word)),
           STACKTIDE_SITE_SCALARS(word), true};
 }
 

@@ -1,2 +1,4 @@
 # What live traces are tried on.
 stacktide_goroutine_program(trace_load O2 trace_load.cpp MOVABLE)
+# What recordings are tried on.
+stacktide_goroutine_program(record_load O2 record_load.cpp MOVABLE)
