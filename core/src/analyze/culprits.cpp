@@ -29,14 +29,15 @@ std::string_view status_name(std::uint16_t value) {
   return "in an unknown state";
 }
 
-void keep_few(Culprit& culprit, std::set<std::uint64_t> ids) {
-  for (const auto id : ids) {
-    if (culprit.goroutines.size() < kFewGoroutines) {
-      culprit.goroutines.push_back(id);
-    } else {
-      ++culprit.more_goroutines;
-    }
-  }
+// Those that have most by `amount_of`, in order of ids where they have the same.
+template <class AmountOf>
+void keep_few(Culprit& culprit, const std::set<std::uint64_t>& ids, AmountOf&& amount_of) {
+  std::vector<std::pair<double, std::uint64_t>> order;
+  for (const auto id : ids) order.emplace_back(-amount_of(id), id);
+  const auto few = std::min(order.size(), kFewGoroutines);
+  std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(few));
+  for (std::size_t i = 0; i < few; ++i) culprit.goroutines.push_back(order[i].second);
+  culprit.more_goroutines = order.size() - few;
 }
 
 // By which names a sum is compared with the baseline: lines move when something else changes.
@@ -96,7 +97,7 @@ std::vector<Culprit> sum_culprits(const Rule& rule, const Measurement& now, cons
     culprit.entry = std::get<0>(names);
     culprit.place = now.source().names().needed_room(site.chain);
     culprit.caller = now.source().names().caller(site.chain);
-    keep_few(culprit, std::move(site.goroutines));
+    keep_few(culprit, site.goroutines, [&](std::uint64_t id) { return now.amount(rule, now.totals().goroutines().at(id)); });
     culprits.push_back(std::move(culprit));
   }
   return culprits;
@@ -227,7 +228,7 @@ std::vector<Culprit> waiting_culprits(const Measurement& measured, Wanted&& want
   std::vector<Culprit> culprits;
   for (auto& [key, group] : groups) {
     group.culprit.amount = static_cast<double>(group.goroutines.size());
-    keep_few(group.culprit, std::move(group.goroutines));
+    keep_few(group.culprit, group.goroutines, [](std::uint64_t) { return 0.0; });
     culprits.push_back(std::move(group.culprit));
   }
   return culprits;

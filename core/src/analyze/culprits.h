@@ -16,7 +16,7 @@ struct Culprit {
   // Of a metric about the goroutine that has most: what of the amount was in `place`.
   double in_place = 0;
   std::string entry;                      // of the goroutines; "" unknown
-  std::vector<std::uint64_t> goroutines;  // the first few, by id
+  std::vector<std::uint64_t> goroutines;  // those that have most, by id where it is the same
   std::uint64_t more_goroutines = 0;
   TracePlace
       place;  // the function that needed room, or in which they wait; of a stack that never grew: where it was created

@@ -74,7 +74,8 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
   const auto end = symbolizer_->end_of_function(address);
   for (auto pc = address + 1; pc < end && pc - address < kMost; ++pc) {
     for (auto& level : to_levels(symbolizer_->symbolize(pc, true))) {
-      if (level.function.empty() || !is_user_level(level)) continue;
+      // What is local to the template has a name without its namespace; it stands in the same file.
+      if (level.function.empty() || !is_user_level(level) || level.file == levels.back().file) continue;
       levels.insert(levels.begin(), std::move(level));
       return;
     }

@@ -7,7 +7,7 @@ namespace stacktide {
 namespace {
 
 // As the toolkit does (packages/core, command.ts): % first, then what ends a line, and in properties what ends a property.
-std::string data(std::string_view text) {
+std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c == '%') out += "%25";
@@ -20,7 +20,7 @@ std::string data(std::string_view text) {
 
 std::string property(std::string_view text) {
   std::string out;
-  for (const char c : data(text)) {
+  for (const char c : escaped(text)) {
     if (c == ':') out += "%3A";
     else if (c == ',') out += "%2C";
     else out += c;
@@ -34,7 +34,7 @@ std::string annotation(const CheckReport& report, const RuleResult& result, cons
   auto text = result_text(result);
   if (culprit != nullptr) text += fmt::format("\n{}", culprit_text(result, *culprit));
   return fmt::format("::{} file={},line={},title={}::{}\n", result.rule.warning ? "warning" : "error", property(place.file),
-                     std::max<std::uint32_t>(place.line, 1), property(result.rule.name), data(text));
+                     std::max<std::uint32_t>(place.line, 1), property(result.rule.name), escaped(text));
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ std::string check_github(const CheckReport& report, const std::string& root) {
     if (result.culprits.empty()) out += annotation(report, result, nullptr, root);
     for (const auto& culprit : result.culprits) out += annotation(report, result, &culprit, root);
   }
-  for (const auto& line : report.trace.incomplete) out += fmt::format("::warning title=stacktide::{}\n", data(line));
+  for (const auto& line : report.trace.incomplete) out += fmt::format("::warning title=stacktide::{}\n", escaped(line));
   return out;
 }
 

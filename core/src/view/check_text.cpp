@@ -62,12 +62,15 @@ std::string amount_text(Metric metric, double amount) {
   }
 }
 
-// "3 goroutines of worker wait in worker at leak.cpp:21 (chan receive), created in main at leak.cpp:40: goroutines 3, 4, 5".
+// "3 goroutines of worker wait at leak.cpp:21 (chan receive), created in main at leak.cpp:40: goroutines 3, 4, 5". Of one
+// that waits elsewhere than in its entry function "wait in receive at ...".
 std::string waiting_text(const Culprit& culprit) {
   const auto count = whole(culprit.amount);
   auto text = fmt::format("{} of {}", plural(count, "goroutine"), entry_text(culprit));
-  const auto at = [](const TracePlace& place) {
-    auto words = fmt::format(" in {}", short_name(printable(place.function)));
+  const auto at = [&](const TracePlace& place) {
+    std::string words;
+    if (place.file.empty() || place.function != culprit.entry)
+      words = fmt::format(" in {}", short_name(printable(place.function)));
     if (!place.file.empty()) words += fmt::format(" at {}", file_line(printable(place.file), place.line));
     return words;
   };
