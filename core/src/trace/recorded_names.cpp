@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "symbols/names.h"
+
 namespace stacktide {
 namespace {
 
@@ -80,7 +82,8 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
       return;
     }
   }
-  const auto& name = levels.back().function;
+  // As the symbol table has it: debug information writes a lambda's type in another way.
+  const auto name = without_signature(demangle(levels.back().symbol));
   const auto open = name.find("closure<");
   if (open == std::string::npos) return;
   const auto begin = open + std::string_view("closure<").size();
@@ -92,10 +95,13 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
     if (c == '<' || c == '(' || c == '{') ++depth;
     if (depth != 0 && (c == '>' || c == ')' || c == '}')) --depth;
   }
-  const auto callable = name.substr(begin, stop - begin);
-  const auto functions = symbolizer_->functions(callable + "::operator()", [](const std::string&) { return false; }, 1);
-  if (functions.empty()) return;
-  auto own = to_levels(symbolizer_->symbolize(functions.front().start, true));
+  const auto callable = name.substr(begin, stop - begin) + "::operator()";
+  // Other lambdas' may count as meant by this text, and come first.
+  constexpr std::size_t kLambdas = 10000;
+  const auto functions = symbolizer_->functions(callable, [](const std::string&) { return false; }, kLambdas);
+  const auto found = std::ranges::find(functions, callable, &SymbolAt::name);
+  if (found == functions.end()) return;
+  auto own = to_levels(symbolizer_->symbolize(found->start, true));
   levels.insert(levels.begin(), std::move(own.back()));
 }
 
