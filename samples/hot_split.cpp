@@ -4,6 +4,8 @@
 // contiguous the first turn copies the stack to a larger one and the others cost nothing. The program runs itself under both policies and prints what each
 // counted and took. With --sweep it lets the caller's locals grow from 0 to 1 KiB, 32 bytes at a time: the callee is the same throughout, and
 // becomes slow where the caller's frame brings it to the end of the segment. The caller changed, the callee got slow.
+//
+// With STACKTIDE_POLICY set it does not run itself but does its part under that policy, so that it can be recorded.
 #include <stacktide/runtime.h>
 
 #include <spawn.h>
@@ -152,6 +154,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "hot_split: wants turns from 1 on, as in: hot_split 1000000 --sweep\n");
     return 2;
   }
+  if (const char* policy = std::getenv("STACKTIDE_POLICY")) return child(policy, std::atol(turns.c_str()), sweep);
   const std::string segmented = run_under("segmented", turns, sweep);
   const std::string contiguous = run_under("contiguous", turns, sweep);
   if (sweep) {

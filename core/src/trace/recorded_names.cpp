@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "symbols/names.h"
+
 namespace stacktide {
 namespace {
 
@@ -17,25 +19,6 @@ std::vector<TraceLevel> to_levels(const std::vector<Frame>& frames) {
   std::vector<TraceLevel> levels;
   for (const auto& frame : frames) levels.push_back({frame.function, frame.file, frame.line, frame.module, frame.symbol});
   return levels;
-}
-
-// The linkage names that the lambda's operator() may have, by that of the closure<LAMBDA, ARGUMENTS...>::start() which calls
-// it (Itanium C++ ABI 5.1.8): LAMBDA is "Z" FUNCTION "E" "Ul" PARAMETERS "E" [NUMBER] "_", and ARGUMENTS begin with a J.
-std::vector<std::string> lambda_symbols(const std::string& start) {
-  constexpr std::string_view prefix = "_ZN9stacktide6detail7closureIZ";
-  std::vector<std::string> symbols;
-  if (!start.starts_with(prefix)) return symbols;
-  for (auto end = start.find('J', prefix.size()); end != std::string::npos; end = start.find('J', end + 1)) {
-    const auto lambda = start.substr(prefix.size(), end - prefix.size());
-    const auto kind = lambda.rfind("EUl");
-    const auto last = lambda.rfind('E');
-    if (kind == std::string::npos || last <= kind || !lambda.ends_with('_')) continue;
-    const auto function = lambda.substr(0, kind);
-    const auto parameters = lambda.substr(kind + 3, last - kind - 3);
-    for (const auto* constant : {"K", ""})
-      symbols.push_back(fmt::format("_ZZ{}EN{}{}clE{}", function, constant, lambda.substr(kind + 1), parameters));
-  }
-  return symbols;
 }
 
 }  // namespace
@@ -93,18 +76,33 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
   const auto end = symbolizer_->end_of_function(address);
   for (auto pc = address + 1; pc < end && pc - address < kMost; ++pc) {
     for (auto& level : to_levels(symbolizer_->symbolize(pc, true))) {
-      if (level.function.empty() || !is_user_level(level)) continue;
+      // What is local to the template has a name without its namespace; it stands in the same file.
+      if (level.function.empty() || !is_user_level(level) || level.file == levels.back().file) continue;
       levels.insert(levels.begin(), std::move(level));
       return;
     }
   }
-  for (const auto& symbol : lambda_symbols(levels.back().symbol)) {
-    const auto start = symbolizer_->address_of(symbol);
-    if (!start) continue;
-    auto own = to_levels(symbolizer_->symbolize(*start, true));
-    levels.insert(levels.begin(), std::move(own.back()));
-    return;
+  // As the symbol table has it: debug information writes a lambda's type in another way.
+  const auto name = without_signature(demangle(levels.back().symbol));
+  const auto open = name.find("closure<");
+  if (open == std::string::npos) return;
+  const auto begin = open + std::string_view("closure<").size();
+  std::size_t depth = 0;
+  auto stop = begin;
+  for (; stop < name.size(); ++stop) {
+    const char c = name[stop];
+    if (depth == 0 && (c == ',' || c == '>')) break;
+    if (c == '<' || c == '(' || c == '{') ++depth;
+    if (depth != 0 && (c == '>' || c == ')' || c == '}')) --depth;
   }
+  const auto callable = name.substr(begin, stop - begin) + "::operator()";
+  // Other lambdas' may count as meant by this text, and come first.
+  constexpr std::size_t kLambdas = 10000;
+  const auto functions = symbolizer_->functions(callable, [](const std::string&) { return false; }, kLambdas);
+  const auto found = std::ranges::find(functions, callable, &SymbolAt::name);
+  if (found == functions.end()) return;
+  auto own = to_levels(symbolizer_->symbolize(found->start, true));
+  levels.insert(levels.begin(), std::move(own.back()));
 }
 
 std::vector<std::pair<std::uint64_t, bool>> addresses_of(const Recording& recording) {
