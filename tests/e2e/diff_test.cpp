@@ -230,6 +230,40 @@ TEST_CASE("two processes are compared by group, and said to be two") {
             at, place_in_park("stacktide::go(worker"), first.child.pid(), second.child.pid()));
 }
 
+TEST_CASE("two recordings of a program: what it spawned, left and copied") {
+  TempDir folder;
+  const auto recorded = [&](const std::string& goroutines) {
+    const auto path = folder / (goroutines + ".stt");
+    const auto output = run({cli_program(), "record", "--quiet", "-o", path, "--", sample_program("park"), goroutines},
+                            kTimeout, {.env = {"STACKTIDE_SHRINK=off"}, .folder = "", .core = false});
+    REQUIRE(output.exit_code == 0);
+    return path;
+  };
+  // Depths 0, 1, 2 and then 3, which needs 4 KiB.
+  const auto second = recorded("4");
+  const auto output = diff({recorded("3"), second});
+  const auto growth = json::parse(run({cli_program(), "trace", "advise", second, "--json"}).out).at("all").at("growth");
+  CHECK(output.err == "");
+  CHECK(output.exit_code == 0);
+  const auto rest = output.out.find("changed");
+  REQUIRE(rest != std::string::npos);
+  CHECK(output.out.substr(rest) ==
+        fmt::format(
+            "changed     0    0    0       +1      +1     +1   {:+}    +2048  (anonymous namespace)::worker  {}  "
+            "main::{{lambda}}::operator() ({})\n\n"
+            "left at the end: goroutines 0 -> 0 (0), stacks 0 -> 0 bytes (0)\n"
+            "groups by entry and place of creation: 0 appeared, 0 vanished, 0 grew, 0 shrank, 1 changed, 1 unchanged\n",
+            place_in_park("void worker("), place_in_park("stacktide::go(worker")));
+
+  // samples/leak leaves some behind, and so more than before.
+  const auto leak = folder / "leak.stt";
+  REQUIRE(run({cli_program(), "record", "--quiet", "-o", leak, "--", sample_program("leak")}).exit_code == 0);
+  const auto leaked = diff({recorded("3"), leak, "--max-new", "4"});
+  CHECK(leaked.exit_code == 1);
+  CHECK(leaked.out.find("finding: 5 goroutines more than before, limit 4 (--max-new); most of all in ") !=
+        std::string::npos);
+}
+
 TEST_CASE("what makes no sense is refused in one line") {
   TempDir folder;
   const auto write = [&](const std::string& name, std::string_view text) {

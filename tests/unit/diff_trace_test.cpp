@@ -49,11 +49,11 @@ TEST_CASE("two recordings: who was alive at the end, and what growth cost, by en
   CHECK(result.err == "");
   CHECK(result.exit_code == 0);
   CHECK(result.out ==
-        "      live  old  new  spawned  exited  grows  copied  largest  entry   file:line    created by\n"
+        "      left  old  new  spawned  exited  grows  copied  largest  entry   file:line    created by\n"
         "grew    +2    0    2       +1      -1     +3   +4500    +6144  worker  pool.cpp:10  retry (main.cpp:9)\n"
         "grew    +1    0    1       +1       0     +3   +4500    +6144  worker  pool.cpp:10  main_loop (main.cpp:5)\n"
         "\n"
-        "at the end: goroutines 1 -> 4 (+3), stacks 2048 -> 26,624 bytes (+24,576)\n"
+        "left at the end: goroutines 1 -> 4 (+3), stacks 2048 -> 26,624 bytes (+24,576)\n"
         "groups by entry and place of creation: 0 appeared, 0 vanished, 2 grew, 0 shrank, 0 changed, 1 unchanged\n");
 
   const auto limited = run_diff({before, after, "--group", "entry", "--max-new", "2"}, {});

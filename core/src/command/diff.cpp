@@ -179,7 +179,7 @@ std::string diff_help() {
 
 What appeared, vanished or grew between two moments of a program. OLD and NEW are cores, or outputs of `list --json` or
 `bt all --json` (- is standard input), or one of each. Or they are two recordings, which are compared by entry function
-and place of creation: goroutines alive at the end, spawned and exited, growths, bytes copied, the largest stack.
+and place of creation: goroutines left at the end, spawned and exited, growths, bytes copied, the largest stack.
 Goroutines of one process are compared one by one too: which have a larger stack.
 
 options:

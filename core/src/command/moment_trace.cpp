@@ -22,7 +22,7 @@ class TraceMoment {
  public:
   TraceMoment(const Recording& recording, const MomentWish& wish) : names_(recording), wish_(wish) {}
 
-  void add(const GoroutineTotals& totals) {
+  void add(const GoroutineTotals& totals, bool left) {
     const auto& entry = entry_of(totals.entry);
     const auto& creation = creation_of(totals.created_at, totals.creation_pc);
     if (!wish_.matcher.matches(goroutine(totals, entry, creation))) return;
@@ -38,7 +38,7 @@ class TraceMoment {
     add_creator(group, creation, 1);
     group.trace.add({totals.spawned ? 1U : 0U, totals.exited ? 1U : 0U, totals.growth.grows + totals.growth.links,
                      totals.growth.bytes_copied, std::max(totals.growth.largest, totals.first_size)});
-    if (totals.exited) return;
+    if (!left) return;
     ++group.count;
     group.stack_bytes += size_of(totals);
     moment_.goroutines.push_back({totals.id, size_of(totals), number});
@@ -107,7 +107,8 @@ Result<Moment> read_trace_moment(const MomentSource& source, const MomentWish& w
   TraceTotals totals;
   recording.visit([&](const TraceRecord& record) { totals.add(*record.head); });
   TraceMoment reader(recording, wish);
-  for (const auto& [id, goroutine] : totals.goroutines()) reader.add(goroutine);
+  for (const auto& [id, goroutine] : totals.goroutines())
+    reader.add(goroutine, totals.is_left(goroutine, !recording.info().end.empty()));
   auto moment = reader.finish();
   const auto& info = recording.info();
   moment.source = source.path;

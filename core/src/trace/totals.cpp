@@ -8,6 +8,13 @@
 #include "base/printable.h"
 
 namespace stacktide {
+namespace {
+
+// Go's numbers of statuses (abi.h).
+constexpr std::uint16_t kRunnable = 1;
+constexpr std::uint16_t kRunning = 2;
+
+}  // namespace
 
 void Growth::add(const Growth& other) {
   grows += other.grows;
@@ -162,6 +169,13 @@ void TraceTotals::add_ready(const stacktide_trace_head& record) {
   ++sum.ended;
   sum.nanoseconds += waited;
   sum.longest = std::max(sum.longest, waited);
+}
+
+bool TraceTotals::is_left(const GoroutineTotals& goroutine, bool has_end) const {
+  if (goroutine.main) return false;
+  if (!has_end && records(STACKTIDE_TRACE_LIVE) == 0) return !goroutine.exited;
+  const auto status = goroutine.counters ? goroutine.counters->status : 0;
+  return goroutine.live && status != kRunnable && status != kRunning;
 }
 
 std::vector<std::string> TraceTotals::check_counters(std::size_t limit) const {

@@ -100,6 +100,9 @@ class TraceTotals {
   std::uint64_t records(std::uint8_t kind) const { return kind < kKinds ? records_[kind] : 0; }
   std::uint64_t spawned() const { return records(STACKTIDE_TRACE_SPAWN); }
   std::uint64_t exited() const { return records(STACKTIDE_TRACE_EXIT); }
+  // Was it left behind at the end? Not the main one, nor one that ran, or was about to: the end cut that off. `has_end`: the
+  // trace says how the program ended; else whoever has not exited was left.
+  bool is_left(const GoroutineTotals& goroutine, bool has_end) const;
   // Goroutines whose sums differ from the runtime's counters, a line each; at most `limit`, without a filter only.
   std::vector<std::string> check_counters(std::size_t limit) const;
 

@@ -47,7 +47,7 @@ std::string group_table(const DiffModel& model, std::span<const GroupChange> row
   const bool depths = model.diff.grouping == Grouping::stack;
   Table table;
   table.column("", Align::left);
-  for (const auto* header : {trace ? "live" : "change", "old", "new"}) table.column(header, Align::right);
+  for (const auto* header : {trace ? "left" : "change", "old", "new"}) table.column(header, Align::right);
   if (trace) {
     for (const auto* header : {"spawned", "exited", "grows", "copied", "largest"}) table.column(header, Align::right);
   } else {
@@ -193,7 +193,7 @@ std::string diff_text(const DiffModel& model, const Style& style) {
   for (const auto& finding : diff.findings) out += fmt::format("finding: {}\n", finding_text(finding));
   for (const auto& note : model.notes) out += fmt::format("note: {}\n", note);
   out += fmt::format("{}goroutines {} -> {} ({}), stacks {} -> {} bytes ({})\n",
-                     model.after.kind == MomentKind::trace ? "at the end: " : "", grouped(model.before.count()),
+                     model.after.kind == MomentKind::trace ? "left at the end: " : "", grouped(model.before.count()),
                      grouped(model.after.count()), change_of(model.before.count(), model.after.count()),
                      grouped(model.before.stack_bytes), grouped(model.after.stack_bytes),
                      change_of(model.before.stack_bytes, model.after.stack_bytes));
