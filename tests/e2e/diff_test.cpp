@@ -253,7 +253,7 @@ TEST_CASE("two recordings of a program: what it spawned, left and copied") {
             "main::{{lambda}}::operator() ({})\n\n"
             "left at the end: goroutines 0 -> 0 (0), stacks 0 -> 0 bytes (0)\n"
             "groups by entry and place of creation: 0 appeared, 0 vanished, 0 grew, 0 shrank, 1 changed, 1 unchanged\n",
-            place_in_park("void worker("), place_in_park("stacktide::go(worker")));
+            growth.at("bytes_copied").get<int>(), place_in_park("void worker("), place_in_park("stacktide::go(worker")));
 
   // samples/leak leaves some behind, and so more than before.
   const auto leak = folder / "leak.stt";
