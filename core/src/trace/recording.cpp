@@ -93,7 +93,7 @@ Result<void> Recording::State::read_header(const std::string& path) {
   const auto got = read_at(file.get(), 0, &header, sizeof header);
   if (got < sizeof header.magic || header.magic != STACKTIDE_TRACE_MAGIC)
     return fail(ErrorCode::usage,
-                fmt::format("{} is no trace file: `stacktide record -o {} -- PROGRAM` writes one", path, path));
+                fmt::format("{} is no trace file: `stacktide record` writes them", path));
   if (got >= offsetof(stacktide_trace_header, minor) && header.major != STACKTIDE_TRACE_MAJOR)
     return fail(ErrorCode::usage,
                 fmt::format("{} has trace format {}, this program reads {}: use the stacktide that recorded it", path,
