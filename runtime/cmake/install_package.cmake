@@ -10,7 +10,7 @@ configure_package_config_file(
   PATH_VARS STACKTIDE_LINK_PATH)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/cmake/stacktide-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/cmake/stacktide-config.cmake ${CMAKE_BINARY_DIR}/cmake/stacktide-config-version.cmake
-              ${CMAKE_CURRENT_LIST_DIR}/stacktide_goroutines.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/stacktide_goroutines.cmake ${CMAKE_CURRENT_LIST_DIR}/stacktide_check_test.cmake
         DESTINATION ${package_dir} COMPONENT development)
 install(TARGETS stacktide_runtime EXPORT stacktide_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 install(TARGETS stacktide-link stacktide-maps RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT development)

@@ -189,7 +189,12 @@ std::int64_t real_time() {
   return now.tv_sec * std::int64_t{1000000000} + now.tv_nsec;
 }
 
-stacktide_trace_goroutine state_of(const Goroutine& g, std::uint8_t kind) {
+// Also of one that runs: what it says may then be of two moments.
+#ifdef STACKTIDE_TSAN
+[[gnu::no_sanitize("thread")]]
+#endif
+stacktide_trace_goroutine
+state_of(const Goroutine& g, std::uint8_t kind) {
   stacktide_trace_goroutine record{};
   record.head = {kind, 0, 0, 0, clock_now(), g.id};
   record.status = g.status.load(std::memory_order_relaxed);
@@ -207,8 +212,18 @@ stacktide_trace_goroutine state_of(const Goroutine& g, std::uint8_t kind) {
   return record;
 }
 
+// Main has returned, and every other goroutine runs on until it parks or ends. One that has told main that it is done and is
+// about to end must not count as left behind.
+void let_others_rest() {
+  constexpr std::int64_t patience = 100'000'000;
+  if (current_goroutine() != nullptr || !scheduler.stopping.load(std::memory_order_relaxed)) return;
+  const std::int64_t until = clock_now() + patience;
+  while (scheduler.idle_ps.load(std::memory_order_seq_cst) != scheduler.max_procs && clock_now() < until) usleep(100);
+}
+
 void end_at_exit() {
   record_modules();
+  let_others_rest();
   end_recording("exit");
 }
 
@@ -303,7 +318,9 @@ void end_recording(const char* how) {
   if (!locked) return;
   Lane& lane = shared_lane();
   for_each_goroutine([&](const Goroutine& g) {
-    if (g.id != 0 && g.status.load(std::memory_order_relaxed) != status_dead) put(lane, state_of(g, STACKTIDE_TRACE_LIVE));
+    if (g.status.load(std::memory_order_relaxed) == status_dead) return;
+    const stacktide_trace_goroutine state = state_of(g, STACKTIDE_TRACE_LIVE);
+    if (state.head.goroutine != 0) put(lane, state);
   });
   put_text(lane, STACKTIDE_TRACE_END, 0, 0, how, std::strlen(how));
   shared_lane_lock.unlock();

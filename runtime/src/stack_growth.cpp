@@ -112,7 +112,8 @@ std::uint32_t adjust_all(const Goroutine& g, const Move& move) {
   return adjusted;
 }
 
-// Moves the current segment to one of new_size bytes.
+// Moves the current segment to one of new_size bytes. Callers count what was copied: the goroutine's own, without the
+// registers that a failed check saves below it.
 Adjusted copystack(Goroutine& g, std::uint64_t new_size) {
   const std::uint64_t old_lo = g.stack_lo;
   const std::uint64_t old_hi = g.stack_hi;
@@ -138,7 +139,6 @@ Adjusted copystack(Goroutine& g, std::uint64_t new_size) {
     if (g.bp - old_lo <= old_size) g.bp += delta;
     set_extents(g, new_lo, new_hi);
     g.sp += delta;
-    g.bytes_copied += used;
     g.moving_from = g.moving_to = 0;
   }
   if (scheduler.stress_move) audit.after(g);
@@ -173,6 +173,7 @@ void grow(Goroutine& g, const Demand& demand) {
   const Adjusted adjusted = copystack(g, size);
   g.status.store(status_running, std::memory_order_relaxed);
   ++g.grows;
+  g.bytes_copied += used;
   expect_shrinks();
   const std::int64_t end = clock_now();
   record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted.words,
@@ -187,6 +188,7 @@ void stress_move(Goroutine& g) {
   const std::uint32_t used = clamp32(g.stack_hi - g.sp);
   g.status.store(status_copystack, std::memory_order_relaxed);
   const Adjusted adjusted = copystack(g, g.stack_hi - g.stack_lo);
+  g.bytes_copied += used;
   g.status.store(status_running, std::memory_order_relaxed);
   record_stress_move(
       {clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted.words, adjusted.scanned, 0, event_kind_none, 0});
@@ -244,6 +246,7 @@ bool shrink_if_idle(Goroutine& g, bool self) {
     note_high_water(g, g.sp);
     const Adjusted adjusted = copystack(g, size / 2);
     ++g.shrinks;
+    g.bytes_copied += used;
     if (self) rearm(g);
     const std::int64_t end = clock_now();
     record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted.words,

@@ -82,11 +82,11 @@ stacktide_runtime_program(rt_plain_movable rt_plain.cpp MOVABLE RUNS ${movable_r
                                STRESS=move,FREED=unmap,MAXPROCS=2 MAXPROCS=8,RT_SIGPROF=1000)
 stacktide_runtime_program(rt_throw_plain rt_throw.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
 stacktide_runtime_program(rt_calls_plain rt_calls.cpp "" RUNS ${pinned_runs} ALSO ${pinned_more})
-stacktide_runtime_program(rt_throw_movable rt_throw.cpp MOVABLE RUNS ${movable_runs} STRESS=move,MAXPROCS=2,RT_SIGPROF=1000 ALSO ${movable_more})
+stacktide_runtime_program(rt_throw_movable rt_throw.cpp MOVABLE RUNS ${movable_runs} POLICY=segmented,MAXPROCS=2,TRACE=rt_throw.stt STRESS=move,MAXPROCS=2,RT_SIGPROF=1000 ALSO ${movable_more})
 stacktide_runtime_program(rt_calls_movable rt_calls.cpp MOVABLE RUNS ${movable_runs} ALSO ${movable_more})
 stacktide_runtime_program(rt_channels rt_channels.cpp "" RUNS MAXPROCS=1 MAXPROCS=2 MAXPROCS=8 ALSO POLICY=segmented,SEGMENT=2048,MAXPROCS=2
                                                                                                   MAXPROCS=8,RT_SIGPROF=1000)
-stacktide_runtime_program(rt_channels_movable rt_channels.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=1 MAXPROCS=8 STRESS=move,MAXPROCS=1
+stacktide_runtime_program(rt_channels_movable rt_channels.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=8 MAXPROCS=8,TRACE=rt_channels.stt ALSO MAXPROCS=1 MAXPROCS=8 STRESS=move,MAXPROCS=1
                                                                   STRESS=move,MAXPROCS=8,RT_SIGPROF=1000)
 foreach(name rt_select rt_sync)
   stacktide_runtime_program(${name} ${name}.cpp "" RUNS MAXPROCS=2 ALSO MAXPROCS=1 MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=2)

@@ -12,6 +12,8 @@ function(stacktide_tsan_program name source)
     set_tests_properties(runtime/${name}_tsan[MAXPROCS=${procs}] PROPERTIES LABELS e2e TIMEOUT 300 ENVIRONMENT
       "STACKTIDE_MAXPROCS=${procs};STACKTIDE_MINSTACK=256K;STACKTIDE_SHRINK=off;TSAN_OPTIONS=halt_on_error=1 exitcode=66")
   endforeach()
+  # Lanes of a recording have one writer each.
+  set_property(TEST runtime/${name}_tsan[MAXPROCS=8] APPEND PROPERTY ENVIRONMENT STACKTIDE_TRACE=${name}_tsan.stt)
 endfunction()
 
 stacktide_tsan_program(rt_race rt_race.cpp)

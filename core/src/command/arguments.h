@@ -43,6 +43,9 @@ class Arguments {
   std::multimap<std::string, std::string, std::less<>> options_;
 };
 
+// A line per option, for help.
+std::string options_text(std::span<const OptionInfo> options);
+
 // All digits, below 2^64; nothing otherwise.
 std::optional<std::uint64_t> parse_number(std::string_view text);
 

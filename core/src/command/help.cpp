@@ -37,19 +37,6 @@ std::string example(HostKind host, std::string_view command) {
   return std::string(command);
 }
 
-std::string options_text(std::span<const OptionInfo> options) {
-  Table table;
-  table.column("", Align::left);
-  table.column("", Align::left);
-  for (const auto& option : options) {
-    std::string name = fmt::format("  {}", option.name);
-    if (option.takes == Takes::value) name += fmt::format(" {}", option.value);
-    if (option.takes == Takes::maybe_value) name += fmt::format("[={}]", option.value);
-    table.row({std::move(name), std::string(option.help)});
-  }
-  return table.render({});
-}
-
 std::string command_help(const CommandInfo& info, std::span<const OptionInfo> options, HostKind host) {
   auto usage = std::string(info.name);
   if (!info.arguments.empty()) usage += fmt::format(" {}", info.arguments);
@@ -88,6 +75,19 @@ std::string overview(HostKind host) {
 }
 
 }  // namespace
+
+std::string options_text(std::span<const OptionInfo> options) {
+  Table table;
+  table.column("", Align::left);
+  table.column("", Align::left);
+  for (const auto& option : options) {
+    std::string name = fmt::format("  {}", option.name);
+    if (option.takes == Takes::value) name += fmt::format(" {}", option.value);
+    if (option.takes == Takes::maybe_value) name += fmt::format("[={}]", option.value);
+    table.row({std::move(name), std::string(option.help)});
+  }
+  return table.render({});
+}
 
 CommandResult help(const std::vector<std::string>& words, HostKind host) {
   if (words.empty()) return {overview(host), "", 0};

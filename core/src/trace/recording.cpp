@@ -59,6 +59,7 @@ struct Recording::State {
   std::vector<std::uint64_t> addresses;                                           // of all chains
   std::unordered_map<std::uint32_t, std::pair<std::size_t, std::size_t>> chains;  // first and count of addresses
   std::map<std::uint16_t, std::string> reasons;
+  std::string unknown;               // stays empty
   std::map<Address, Module> mapped;  // by start; they do not overlap
   std::vector<Module> modules;
   std::map<std::pair<std::uint64_t, bool>, std::vector<TraceLevel>> symbols;
@@ -83,7 +84,7 @@ Result<void> Recording::State::read_header(const std::string& path) {
   // O_NONBLOCK: opening a FIFO would wait for its writer.
   file = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) return fail(ErrorCode::io_error, fmt::format("{}: {}", path, std::strerror(errno)));
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file.get(), &status) != 0) return fail(ErrorCode::io_error, fmt::format("{}: {}", path, std::strerror(errno)));
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::io_error, fmt::format("{}: not a regular file", path));
   info.path = path;
@@ -288,7 +289,7 @@ Result<Recording> Recording::open(const std::string& path) {
   if (info.first > info.last) info.first = info.last = info.header.started;
   for (auto& [start, module] : state->mapped) state->modules.push_back(std::move(module));
   if (state->short_records != 0)
-    state->damage(fmt::format("{} records are shorter than their kind wants: they are skipped", state->short_records));
+    state->damage(fmt::format("records that are shorter than their kind wants: {}, skipped", state->short_records));
   if (state->damaged > kDamageLines)
     info.damage.push_back(fmt::format("{} more places are damaged", state->damaged - kDamageLines));
   return Recording(std::move(state));
@@ -342,7 +343,7 @@ std::vector<std::uint32_t> Recording::chain_numbers() const {
 
 const std::string& Recording::wait_reason(std::uint16_t value) const {
   const auto found = state_->reasons.find(value);
-  return found == state_->reasons.end() ? state_->reasons[0] : found->second;
+  return found == state_->reasons.end() ? state_->unknown : found->second;
 }
 
 const std::vector<Module>& Recording::modules() const { return state_->modules; }

@@ -26,6 +26,24 @@ void Growth::add(const Growth& other) {
   }
 }
 
+void Growth::count(const stacktide_trace_stack& event, std::uint64_t size, bool is_thrash) {
+  const auto kind = event.head.kind;
+  grows += kind == STACKTIDE_TRACE_GROW ? 1 : 0;
+  shrinks += kind == STACKTIDE_TRACE_SHRINK ? 1 : 0;
+  links += kind == STACKTIDE_TRACE_LINK ? 1 : 0;
+  releases += kind == STACKTIDE_TRACE_RELEASE ? 1 : 0;
+  hot_splits += kind == STACKTIDE_TRACE_LINK && (event.head.flags & STACKTIDE_TRACE_HOT) != 0 ? 1 : 0;
+  thrash += is_thrash ? 1 : 0;
+  largest = std::max(largest, size);
+  if (kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_SHRINK) bytes_copied += event.used;
+  if (kind == STACKTIDE_TRACE_RELEASE) return;
+  nanoseconds += event.duration;
+  if (event.duration <= longest) return;
+  longest = event.duration;
+  longest_time = event.head.time;
+  longest_goroutine = event.head.goroutine;
+}
+
 GoroutineTotals& TraceTotals::goroutine(std::uint64_t id) {
   auto& g = goroutines_[id];
   g.id = id;
@@ -63,18 +81,13 @@ void TraceTotals::add(const stacktide_trace_head& record) {
 void TraceTotals::add_stack(const stacktide_trace_stack& record) {
   const auto kind = record.head.kind;
   auto& g = goroutine(record.head.goroutine);
-  if (!g.seen) {
-    g.seen = true;
-    g.older = kind == STACKTIDE_TRACE_RELEASE ? record.new_size : 0;
-    g.first_size = g.older + record.old_size;
+  g.segments.see(record);
+  g.first_size = g.segments.first;
+  g.size = g.segments.now;
+  if (kind != STACKTIDE_TRACE_RELEASE) {
+    const auto below = kind == STACKTIDE_TRACE_LINK ? g.segments.older - record.old_size : g.segments.older;
+    g.high_water = std::max(g.high_water, below + record.used);
   }
-  // Each event tells the newest segment's size, before and after, so that one that is missing does not lead astray for long.
-  if (kind == STACKTIDE_TRACE_LINK) g.older += record.old_size;
-  if (kind == STACKTIDE_TRACE_RELEASE) g.older -= std::min<std::uint64_t>(g.older, record.new_size);
-  g.size = g.older + record.new_size;
-  if (kind != STACKTIDE_TRACE_RELEASE)
-    g.high_water = std::max<std::uint64_t>(
-        g.high_water, kind == STACKTIDE_TRACE_LINK ? g.older - record.old_size + record.used : g.older + record.used);
   if (kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_LINK) g.last_chain = record.head.number;
   const auto chain = g.last_chain;
   const bool is_thrash =
@@ -85,36 +98,9 @@ void TraceTotals::add_stack(const stacktide_trace_stack& record) {
   }
   if (filter_.goroutine && !filter_.goroutine(g)) return;
   if (filter_.chain && !filter_.chain(chain)) return;
-  const auto count = [&](Growth& growth) {
-    switch (kind) {
-      case STACKTIDE_TRACE_GROW:
-        ++growth.grows;
-        growth.thrash += is_thrash ? 1 : 0;
-        break;
-      case STACKTIDE_TRACE_SHRINK:
-        ++growth.shrinks;
-        break;
-      case STACKTIDE_TRACE_LINK:
-        ++growth.links;
-        growth.hot_splits += (record.head.flags & STACKTIDE_TRACE_HOT) != 0 ? 1 : 0;
-        break;
-      default:
-        ++growth.releases;
-        break;
-    }
-    if (kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_SHRINK) growth.bytes_copied += record.used;
-    growth.largest = std::max(growth.largest, g.size);
-    if (kind == STACKTIDE_TRACE_RELEASE) return;
-    growth.nanoseconds += record.duration;
-    if (record.duration > growth.longest) {
-      growth.longest = record.duration;
-      growth.longest_time = record.head.time;
-      growth.longest_goroutine = record.head.goroutine;
-    }
-  };
-  count(g.growth);
-  count(all_);
-  count(chains_[chain]);
+  g.growth.count(record, g.size, is_thrash);
+  all_.count(record, g.size, is_thrash);
+  chains_[chain].count(record, g.size, is_thrash);
 }
 
 void TraceTotals::add_spawn(const stacktide_trace_spawn& record) {
@@ -126,8 +112,8 @@ void TraceTotals::add_spawn(const stacktide_trace_spawn& record) {
   g.main = (record.head.flags & STACKTIDE_TRACE_MAIN) != 0;
   g.spawned = record.head.time;
   // Another lane's record of it may have come first, by a time that is a little off.
-  if (g.seen) return;
-  g.seen = true;
+  if (g.segments.known) return;
+  g.segments.start(record.stack_size);
   g.first_size = g.size = record.stack_size;
   // A size that the filter's chains reached is asked for, where it has some.
   if (filter_.chain || (filter_.goroutine && !filter_.goroutine(g))) return;
@@ -155,6 +141,7 @@ void TraceTotals::add_counters(const stacktide_trace_goroutine& record) {
 void TraceTotals::add_park(const stacktide_trace_park& record) {
   auto& g = goroutine(record.head.goroutine);
   ++g.parks;
+  ++waits_[record.wait_reason].parks;
   g.waiting = true;
   g.wait_reason = record.wait_reason;
   g.parked_at = record.head.number;
@@ -166,7 +153,14 @@ void TraceTotals::add_ready(const stacktide_trace_head& record) {
   auto& g = goroutine(record.goroutine);
   if (!g.waiting) return;
   g.waiting = false;
-  if (record.time > g.wait_since) g.parked_ns += static_cast<std::uint64_t>(record.time - g.wait_since);
+  // Records of different lanes may be microseconds out of order.
+  const auto waited =
+      record.time > g.wait_since ? static_cast<std::uint64_t>(record.time) - static_cast<std::uint64_t>(g.wait_since) : 0;
+  g.parked_ns += waited;
+  auto& sum = waits_[g.wait_reason];
+  ++sum.ended;
+  sum.nanoseconds += waited;
+  sum.longest = std::max(sum.longest, waited);
 }
 
 std::vector<std::string> TraceTotals::check_counters(std::size_t limit) const {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "stacktide/trace_file.h"
+#include "trace/segment_sizes.h"
 
 namespace stacktide {
 
@@ -35,6 +36,16 @@ struct Growth {
   std::uint64_t largest = 0;  // bytes of the largest stack: of all segments of a goroutine
   std::uint64_t events() const { return grows + links + shrinks + releases; }
   void add(const Growth& other);
+  // One event; `size`: bytes of the goroutine's stack after it.
+  void count(const stacktide_trace_stack& event, std::uint64_t size, bool is_thrash);
+};
+
+// Waits for one reason.
+struct WaitTotals {
+  std::uint64_t parks = 0;
+  std::uint64_t ended = 0;        // of these, those whose end is in the trace
+  std::uint64_t nanoseconds = 0;  // that they took together
+  std::uint64_t longest = 0;      // ns, of one that ended
 };
 
 struct GoroutineTotals {
@@ -61,11 +72,10 @@ struct GoroutineTotals {
   bool live = false;                                  // a live record: there when the program ended
 
   // What the sums are made with.
-  std::uint64_t older = 0;       // bytes of the segments below the newest, as far as links were seen
+  SegmentSizes segments;
   std::uint32_t last_chain = 0;  // of its last grow or link
   std::uint8_t last_move = 0;    // kind of its last grow or shrink
   std::uint8_t move_before = 0;  // and of the one before
-  bool seen = false;             // its size is known
 };
 
 struct TraceFilter {
@@ -85,6 +95,8 @@ class TraceTotals {
   const Growth& all() const { return all_; }
   const std::unordered_map<std::uint64_t, GoroutineTotals>& goroutines() const { return goroutines_; }
   const std::map<std::uint32_t, Growth>& chains() const { return chains_; }
+  // By reason, of all goroutines.
+  const std::map<std::uint16_t, WaitTotals>& waits() const { return waits_; }
   std::uint64_t records(std::uint8_t kind) const { return kind < kKinds ? records_[kind] : 0; }
   std::uint64_t spawned() const { return records(STACKTIDE_TRACE_SPAWN); }
   std::uint64_t exited() const { return records(STACKTIDE_TRACE_EXIT); }
@@ -104,6 +116,7 @@ class TraceTotals {
   Growth all_;
   std::unordered_map<std::uint64_t, GoroutineTotals> goroutines_;
   std::map<std::uint32_t, Growth> chains_;
+  std::map<std::uint16_t, WaitTotals> waits_;
   std::uint64_t records_[kKinds] = {};
 };
 

@@ -14,10 +14,11 @@ namespace {
 
 struct Enumerator {
   std::string_view enumeration;
+  std::uint64_t value;
   std::string_view text;
 };
 
-#define ENTRY(enumeration, name, value, text) Enumerator{#enumeration, text},
+#define ENTRY(enumeration, name, value, text) Enumerator{#enumeration, value, text},
 constexpr auto kEnumerators = std::to_array<Enumerator>({STACKTIDE_ENUMS(ENTRY)});
 #undef ENTRY
 
@@ -26,6 +27,12 @@ TracePlace place_of_level(const TraceLevel& level, std::uint64_t pc) {
 }
 
 }  // namespace
+
+std::string_view policy_name(std::uint32_t policy) {
+  const auto found = std::ranges::find_if(
+      kEnumerators, [&](const Enumerator& one) { return one.enumeration == "policy" && one.value == policy; });
+  return found == kEnumerators.end() ? "" : found->text;
+}
 
 // The rule of analyze/frames.h, with the names that the runtime whose format this is has exported.
 bool is_runtime_level(const TraceLevel& level) {

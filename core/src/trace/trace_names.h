@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "trace/recording.h"
@@ -20,6 +21,8 @@ struct TracePlace {
   std::uint32_t line = 0;
 };
 
+// "segmented": what the header's number stands for; "" for one that is not known.
+std::string_view policy_name(std::uint32_t policy);
 // Belongs to the goroutine runtime.
 bool is_runtime_level(const TraceLevel& level);
 // Belongs neither to it nor to the system.

@@ -33,12 +33,13 @@ template <class F, class... Args>
 struct closure {
   std::tuple<F, Args...> parts;
 
+  // Frees it when the goroutine ends, on its own stack, so that destructors may wait too.
+  struct owner {
+    closure* c;
+    ~owner() { zeroed<closure>::destroy(c); }
+  };
   static void start(void* self) {
-    // Freed when the goroutine ends, on its own stack, so that destructors may wait too.
-    struct owner {
-      closure* c;
-      ~owner() { zeroed<closure>::destroy(c); }
-    } keep{static_cast<closure*>(self)};
+    const owner keep{static_cast<closure*>(self)};
     keep.c->call(std::index_sequence_for<Args...>{});
   }
   // By hand instead of std::apply, and inlined, so that a backtrace has one level between the function and its goroutine.
