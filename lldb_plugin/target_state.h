@@ -28,8 +28,8 @@
 namespace stacktide::lldb_plugin {
 
 // At most this many goroutines become threads unless the user gives a limit. At each stop LLDB 19 looks every thread up in
-// lists, from their beginning, so the time grows with the square: 0.06 s a stop with 2,000, 0.46 s with 10,000 (bench_stops).
-// It also needs some 16 KiB for each.
+// lists, from their beginning, so the time grows with the square: 0.06 s a stop with 2,000, 0.46 s with 10,000
+// (bench_stops). It also needs some 16 KiB for each.
 inline constexpr std::uint64_t kDefaultThreadLimit = 2'000;
 
 class TargetState {

@@ -30,6 +30,14 @@ py::tuple show(const Trace& trace, const Words& words, const std::string& host, 
   return py::make_tuple(result.out, result.err, result.exit_code);
 }
 
+py::tuple check(const Trace& trace, const Words& words, const std::string& host, bool colour, std::uint64_t pid) {
+  CommandOptions options;
+  options.host = host_of(host);
+  options.colour = colour;
+  CommandResult result = trace.check(words, options, pid);
+  return py::make_tuple(result.out, result.err, result.exit_code);
+}
+
 }  // namespace
 
 void bind_trace(py::module_& module) {
@@ -50,12 +58,17 @@ void bind_trace(py::module_& module) {
            "(text, stop): what is new, as lines, and whether the program is to stay stopped. event, caller: rdi and rsi at "
            "the event hook.")
       .def("show", &show, py::arg("words") = Words{}, py::kw_only(), py::arg("host") = "python", py::arg("colour") = false,
-           py::arg("terminal") = false, py::arg("width") = 0, py::arg("on") = false, "`trace show`: (out, err, exit_code).");
+           py::arg("terminal") = false, py::arg("width") = 0, py::arg("on") = false, "`trace show`: (out, err, exit_code).")
+      .def("check", &check, py::arg("words") = Words{}, py::kw_only(), py::arg("host") = "python", py::arg("colour") = false,
+           py::arg("pid") = 0, "`trace check`: (out, err, exit_code); 1 when rules fail.");
   module.def(
       "trace_hooks", [] { return py::make_tuple(pending_hook().name, event_hook().name); },
       "Names of the functions that the runtime calls: when events are pending, and at each event.");
   module.def(
-      "trace_usage", [] { return describe(Error{ErrorCode::usage, 0, "usage: " + std::string(trace_usage())}); },
+      "trace_usage",
+      [] {
+        return describe(Error{ErrorCode::usage, 0, "usage: " + std::string(trace_usage())});
+      },
       "How `trace` is used, as an error says it.");
 }
 

@@ -35,9 +35,11 @@ In GDB also:
   goroutine all CMD        the same for each goroutine
   $_goroutine(), $_goroutine_count()
                            in expressions and conditions: break f if $_goroutine() == 7
-  goroutine trace on|off|show
+  goroutine trace on|off|show|check
                            one line per stack growth or shrink, as it happens; on takes --goroutine ID, --function REGEX,
-                           --size-above N, --kind grow,shrink,segment, --stop (at each), --bt; show: a table, sizes over time
+                           --size-above N, --kind grow,shrink,segment, --stop (at each), --bt, --quiet; show: a table, sizes over
+                           time; check --rules FILE: what was seen against rules, an error when some fail, so that
+                           gdb -batch ends with status 1
   info goroutines          goroutine list
 """
 
@@ -194,7 +196,7 @@ See "goroutine help" for all of it."""
         if words and (words[0].isdigit() or words[0] == "all"):
             return self._command_on_one(text, words, 1)
         if words and words[0] == "trace" and len(words) == 1 and not partial.startswith("-"):
-            return ["on", "off", "show"]
+            return ["on", "off", "show", "check"]
         if words[:2] == ["trace", "on"] and partial.startswith("-"):
             return re.findall("--[a-z-]+", stacktide.trace_usage().partition("trace off")[0])
         if words and words[0] == "help":

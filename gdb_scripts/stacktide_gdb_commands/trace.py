@@ -110,6 +110,14 @@ class Trace:
             raise failure(err.strip())
         return out
 
+    def check(self, words: List[str]) -> str:
+        """What was seen, against rules. A rule that fails is an error, so that `gdb -batch` ends with status 1."""
+        out, err, code = self._core.check(words, host="gdb", pid=self._pid)
+        if code in (1, 2):
+            gdb.write(out)
+            raise failure(err.strip())
+        return out
+
     def collect(self) -> None:
         """Prints what is new, at a stop that the user sees."""
         if self.on and self._inferior.pid != 0 and not self._waiting:
@@ -226,6 +234,12 @@ class Traces:
             trace.collect()
             terminal = from_tty and os.isatty(0) and os.isatty(1)
             gdb.write(trace.show(rest, terminal, False, width))
+        elif verb == "check":
+            trace = self._traces.get(gdb.selected_inferior().num)
+            if trace is None:
+                raise failure("nothing was traced: goroutine trace on --quiet, then run")
+            trace.collect()
+            gdb.write(trace.check(rest))
         else:
             raise failure(stacktide.trace_usage())
 

@@ -97,7 +97,7 @@ TEST_CASE("an LLDB without Python says in one line what goroutines as threads ne
 TEST_CASE("help needs no target") {
   const auto session = lldb({"goroutine help", "goroutine help stack", "help goroutine"});
   for (const char* command :
-       {"list", "bt", "stack", "sched", "history", "runtime", "goroutine threads on", "goroutine trace on|off|show"}) {
+       {"list", "bt", "stack", "sched", "history", "runtime", "goroutine threads on", "goroutine trace on|off|show|check"}) {
     CHECK(session[0].find(command) != std::string::npos);
   }
   CHECK(session[1].find("stack") != std::string::npos);

@@ -9,6 +9,10 @@
 namespace stacktide {
 namespace {
 
+// Go's numbers of statuses (abi.h).
+constexpr std::uint16_t kRunnable = 1;
+constexpr std::uint16_t kRunning = 2;
+
 bool is_deadlock(const std::string& end) { return end.find("deadlock") != std::string::npos; }
 
 }  // namespace
@@ -75,7 +79,10 @@ const TracePlace& Measurement::waits_at(std::uint32_t chain) const {
 bool Measurement::is_left(const GoroutineTotals& goroutine) const {
   if (goroutine.main) return false;
   const bool tells = !source_.facts().end.empty() || totals_.records(STACKTIDE_TRACE_LIVE) != 0;
-  return tells ? goroutine.live : !goroutine.exited;
+  if (!tells) return !goroutine.exited;
+  // One that was running, or about to, has been cut off by the program's end: it waits for nothing.
+  const auto status = goroutine.counters ? goroutine.counters->status : 0;
+  return goroutine.live && status != kRunnable && status != kRunning;
 }
 
 double Measurement::amount(Metric metric, const Growth& growth) const {

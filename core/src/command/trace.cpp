@@ -2,22 +2,27 @@
 #include "stacktide/core/trace.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <fstream>
 #include <limits>
 #include <map>
 #include <set>
 
+#include "analyze/check.h"
 #include "analyze/event_text.h"
 #include "analyze/frames.h"
 #include "command/arguments.h"
+#include "command/live_records.h"
 #include "command/session_access.h"
 #include "stacktide/abi.h"
 #include "trace/event_log.h"
 #include "trace/filter.h"
 #include "trace/ring_reader.h"
+#include "view/check.h"
 #include "view/trace.h"
 #include "walk/walker.h"
 
@@ -29,13 +34,21 @@ constexpr std::size_t kPromptEvents = 40;  // rows of `trace show` at a prompt: 
 constexpr std::size_t kLine = 160;  // bytes of a line, about
 
 constexpr std::string_view kUsage =
-    "goroutine trace on [--goroutine ID] [--function REGEX] [--size-above N] [--kind grow,shrink,segment] [--stop] [--bt], "
-    "trace off, or trace show [--limit N] [--all]";
+    "goroutine trace on [--goroutine ID] [--function REGEX] [--size-above N] [--kind grow,shrink,segment] [--stop] [--bt] "
+    "[--quiet], "
+    "trace off, trace show [--limit N] [--all], or trace check --rules FILE [--top N] [--junit FILE]";
 
 constexpr std::array kOnOptions = {
     OptionInfo{"--goroutine", Takes::value, "ID", ""}, OptionInfo{"--function", Takes::value, "REGEX", ""},
     OptionInfo{"--size-above", Takes::value, "N", ""}, OptionInfo{"--kind", Takes::value, "grow,shrink,segment", ""},
     OptionInfo{"--stop", Takes::nothing, "", ""},      OptionInfo{"--bt", Takes::nothing, "", ""},
+    OptionInfo{"--quiet", Takes::nothing, "", ""},
+};
+constexpr std::array kCheckOptions = {
+    OptionInfo{"--rules", Takes::value, "FILE", ""},
+    OptionInfo{"--top", Takes::value, "N", ""},
+    OptionInfo{"--junit", Takes::value, "FILE", ""},
+    OptionInfo{"--json", Takes::nothing, "", ""},
 };
 constexpr std::array kShowOptions = {
     OptionInfo{"--limit", Takes::value, "N", ""},
@@ -88,6 +101,8 @@ struct Trace::State {
   bool stop = false;
   bool backtrace = false;
   bool per_event = false;
+  bool quiet = false;  // events are counted, not printed
+  LiveRecords records;
 
   RingReader reader;
   EventLog log;
@@ -141,6 +156,10 @@ struct Trace::State {
       return false;
     }
     log.add(event, where == nullptr ? 0 : where->text);
+    auto known = event;
+    known.caller = caller_pc;
+    records.add(known, [&](Address pc) -> const std::vector<Frame>& { return SessionAccess::symbolized(session, pc); });
+    if (quiet) return true;
     append_stack_event(text, event);
     if (where != nullptr) text += where->words;
     text += '\n';
@@ -176,6 +195,7 @@ struct Trace::State {
     for (const auto& problem : found.problems) complain(out, problem);
     if (found.lost != 0) {
       lost += found.lost;
+      records.lose(found.lost);
       out.text += fmt::format("stacktide: trace: {} were overwritten before they could be read\n",
                               plural(found.lost, "stack event"));
     }
@@ -214,6 +234,7 @@ Result<Trace> Trace::make(const std::vector<std::string>& words) {
   if (arguments->has("--kind")) STACKTIDE_TRY(set_kinds(filter, arguments->value("--kind")));
   state->stop = arguments->has("--stop");
   state->backtrace = arguments->has("--bt");
+  state->quiet = arguments->has("--quiet");
   state->per_event = state->stop || state->backtrace;
   return Trace(std::move(state));
 }
@@ -231,6 +252,7 @@ void Trace::restart() {
   auto& state = *state_;
   state.reader.restart();
   state.log = {};
+  state.records = {};
   state.places.clear();  // they have numbers of the log
   state.filtered = state.lost = state.stops = 0;
 }
@@ -251,6 +273,34 @@ Result<TraceOutput> Trace::collect(Session& session, const TraceStop& stop) {
     return stop.event == 0 ? TraceOutput{} : state_->at_event(session, *descriptor, stop);
   }
   return state_->at_stop(session, *descriptor);
+}
+
+CommandResult Trace::check(const std::vector<std::string>& words, const CommandOptions& options, std::uint64_t pid) const {
+  const auto complain = [](std::string text, int code = 2) { return CommandResult{"", std::move(text) + "\n", code}; };
+  const auto arguments = Arguments::parse("trace check", words, kCheckOptions, 0);
+  if (!arguments) return complain(describe(misuse(arguments.error().context).error()));
+  if (!arguments->has("--rules")) return complain(describe(misuse("trace check: which rules? give --rules FILE").error()));
+  const auto top = arguments->number("--top");
+  if (!top) return complain(describe(misuse(top.error().context).error()));
+  const auto joined = [](const std::vector<std::string>& lines) { return fmt::format("{}", fmt::join(lines, "\n")); };
+  const auto rules = read_rules(arguments->value("--rules"));
+  if (!rules) return complain(joined(rules.error()));
+  auto& state = *state_;
+  state.records.finish(pid, state.filtered);
+  const auto report = stacktide::check(*rules, state.records, nullptr, {*top && **top != 0 ? **top : CheckOptions{}.top});
+  if (!report) return complain(joined(report.error()));
+  if (const auto file = arguments->value("--junit"); !file.empty()) {
+    std::ofstream stream(file, std::ios::binary | std::ios::trunc);
+    stream << check_junit(*report);
+    stream.close();
+    if (!stream) return complain(fmt::format("trace check: cannot write {}", file));
+  }
+  CommandResult result;
+  result.exit_code = report->exit_code();
+  result.out = arguments->has("--json") ? check_json(*report) : check_text(*report, Style{options.colour, options.width});
+  if (result.exit_code == 1)
+    result.err = fmt::format("{} of {} failed\n", report->failed(), plural(report->results.size(), "rule"));
+  return result;
 }
 
 CommandResult Trace::show(const std::vector<std::string>& words, const CommandOptions& options, bool on) const {
