@@ -1,8 +1,8 @@
 // bench_recording [EVENTS [FILE]]: what `stacktide trace` costs on a long recording.
 //
 // A trace of ten million events of mixed kinds, in four lanes and 100,000 goroutines, is written to FILE (or a temporary
-// one); then the real program summarizes, shows and exports it. Seconds and peak memory are those that the kernel counted
-// for the child (wait4); the file is in the page cache, as it is after a run.
+// one); then the real program summarizes, shows, compares and exports it, and takes advice from it. Seconds and peak memory
+// are those that the kernel counted for the child (wait4); the file is in the page cache, as it is after a run.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -131,6 +131,8 @@ int main(int argc, char** argv) {
   measure("summary", {"trace", "summary", path});
   measure("summary --json", {"trace", "summary", path, "--json"});
   measure("show", {"trace", "show", path});
+  measure("advise", {"trace", "advise", path});
+  measure("diff", {"diff", path, path});
   for (const auto* format : {"jsonl", "perfetto", "pprof"})
     measure(fmt::format("export {}", format), {"trace", "export", path, "--format", format});
 }

@@ -88,8 +88,15 @@ TEST_CASE("a grow after a shrink after a grow is thrash; other orders are not") 
   stack(totals, kLink, 5, 1, 4, 8192, 4096, 5000);
   stack(totals, kShrink, 6, 1, 0, 8192, 4096, 300);
   stack(totals, kGrow, 7, 1, 6, 4096, 8192, 3000);
-  CHECK(totals.all().thrash == 2);
+  // Halved twice, and needed again.
+  stack(totals, kGrow, 8, 3, 7, 4096, 8192, 3000);
+  stack(totals, kShrink, 9, 3, 0, 8192, 4096, 300);
+  stack(totals, kShrink, 10, 3, 0, 4096, 2048, 300);
+  stack(totals, kGrow, 11, 3, 7, 2048, 4096, 1500);
+  stack(totals, kGrow, 12, 3, 7, 4096, 8192, 3000);
+  CHECK(totals.all().thrash == 3);
   CHECK(totals.goroutines().at(1).growth.thrash == 2);
+  CHECK(totals.goroutines().at(3).growth.thrash == 1);
   CHECK(totals.chains().at(3).thrash == 1);
   CHECK(totals.chains().at(6).thrash == 1);
 }

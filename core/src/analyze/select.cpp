@@ -8,7 +8,6 @@
 #include <limits>
 
 #include "analyze/stack_report.h"
-#include "base/pattern.h"
 
 namespace stacktide {
 namespace {
@@ -74,20 +73,28 @@ Result<Condition> parse_condition(std::string_view text, bool negated) {
   return Condition{STACKTIDE_TRY(known_field(text.substr(0, equals))), std::string(text.substr(equals + 1)), negated};
 }
 
+Result<Matcher> Matcher::compile(const Selection& selection) {
+  Matcher matcher;
+  matcher.users_only_ = selection.users_only;
+  matcher.system_only_ = selection.system_only;
+  for (const auto& condition : selection.conditions)
+    matcher.conditions_.push_back({condition.field, STACKTIDE_TRY(Pattern::compile(condition.pattern)), condition.negated});
+  return matcher;
+}
+
+bool Matcher::matches(const Goroutine& g) const {
+  if ((users_only_ && g.system) || (system_only_ && !g.system)) return false;
+  return std::ranges::all_of(conditions_, [&](const Compiled& condition) {
+    const auto value = field_of(g, condition.field);
+    return value && condition.pattern.matches(value->text) != condition.negated;
+  });
+}
+
 Result<std::vector<Goroutine*>> select(std::vector<Goroutine>& goroutines, const Selection& selection) {
-  std::vector<Pattern> patterns;
-  for (const auto& condition : selection.conditions) patterns.push_back(STACKTIDE_TRY(Pattern::compile(condition.pattern)));
-  const auto wanted = [&](const Goroutine& g) {
-    if ((selection.users_only && g.system) || (selection.system_only && !g.system)) return false;
-    for (std::size_t i = 0; i < patterns.size(); ++i) {
-      const auto value = field_of(g, selection.conditions[i].field);
-      if (!value || patterns[i].matches(value->text) == selection.conditions[i].negated) return false;
-    }
-    return true;
-  };
+  const auto matcher = STACKTIDE_TRY(Matcher::compile(selection));
   std::vector<Goroutine*> rows;
   for (auto& g : goroutines) {
-    if (wanted(g)) rows.push_back(&g);
+    if (matcher.matches(g)) rows.push_back(&g);
   }
   if (selection.sort.empty()) return rows;
 

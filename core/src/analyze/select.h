@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/pattern.h"
 #include "stacktide/core/result.h"
 #include "stacktide/core/snapshot.h"
 
@@ -37,6 +38,24 @@ struct Selection {
   std::string sort;  // a field, "-field" for descending, "" by id
   bool users_only = false;
   bool system_only = false;
+};
+// The conditions of a selection, ready to be asked of one goroutine after another.
+class Matcher {
+ public:
+  Matcher() = default;  // lets everything through
+  // Error: usage (a pattern that makes no sense).
+  static Result<Matcher> compile(const Selection& selection);
+  bool matches(const Goroutine& goroutine) const;
+
+ private:
+  struct Compiled {
+    std::string field;
+    Pattern pattern;
+    bool negated;
+  };
+  std::vector<Compiled> conditions_;
+  bool users_only_ = false;
+  bool system_only_ = false;
 };
 // Those that meet all conditions, in order. Error: usage (a field or a pattern that makes no sense).
 Result<std::vector<Goroutine*>> select(std::vector<Goroutine>& goroutines, const Selection& selection);

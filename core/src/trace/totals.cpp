@@ -92,7 +92,8 @@ void TraceTotals::add_stack(const stacktide_trace_stack& record) {
   const auto chain = g.last_chain;
   const bool is_thrash =
       kind == STACKTIDE_TRACE_GROW && g.last_move == STACKTIDE_TRACE_SHRINK && g.move_before == STACKTIDE_TRACE_GROW;
-  if (kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_SHRINK) {
+  // A stack is halved once at a time: several shrinks in a row are one way down.
+  if ((kind == STACKTIDE_TRACE_GROW || kind == STACKTIDE_TRACE_SHRINK) && kind != g.last_move) {
     g.move_before = g.last_move;
     g.last_move = kind;
   }

@@ -27,7 +27,7 @@ struct Growth {
   std::uint64_t hot_splits = 0;  // of the links
   std::uint64_t shrinks = 0;
   std::uint64_t releases = 0;
-  std::uint64_t thrash = 0;        // grows of a goroutine that follow a shrink that followed a grow
+  std::uint64_t thrash = 0;        // grows of a goroutine that follow shrinks that followed grows
   std::uint64_t bytes_copied = 0;  // by grows and shrinks
   std::uint64_t nanoseconds = 0;   // that grows, links and shrinks took
   std::uint64_t longest = 0;       // ns, of one
@@ -74,7 +74,7 @@ struct GoroutineTotals {
   // What the sums are made with.
   SegmentSizes segments;
   std::uint32_t last_chain = 0;  // of its last grow or link
-  std::uint8_t last_move = 0;    // kind of its last grow or shrink
+  std::uint8_t last_move = 0;    // kind of its last run of grows or shrinks
   std::uint8_t move_before = 0;  // and of the one before
 };
 
