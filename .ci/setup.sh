@@ -7,7 +7,7 @@ BUILD_PACKAGES="g++ cmake ninja-build pkg-config binutils gdb lldb-19 liblldb-19
   libunwind-dev libdw-dev libelf-dev libfmt-dev libcli11-dev nlohmann-json3-dev libcapstone-dev zlib1g-dev libzstd-dev liblzma-dev
   systemtap-sdt-dev libtomlplusplus-dev"
 # What the tests need besides: doctest, remote debugging, and the linkers that stacktide-link has to work with (gold and BFD are in binutils).
-TEST_PACKAGES="doctest-dev gdbserver lld file libxml2-utils python3-jsonschema golang-go"
+TEST_PACKAGES="doctest-dev gdbserver lld file libxml2-utils python3-jsonschema python3-yaml golang-go"
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -1,5 +1,5 @@
 # The CMake package: find_package(stacktide) in an installed tree. Included by the top CMakeLists after the runtime.
-# Component `development` is all that a program's build needs: runtime, headers, launcher and package.
+# Component `development` is all that a program's build needs, and its CI: runtime, headers, launcher, package, and the `stacktide` program.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/stacktide)

@@ -77,7 +77,8 @@ std::string errors_of(const TwoDebuggersSession& session, Debugger debugger, std
 
 const std::string kUsage =
     "usage: goroutine trace on [--goroutine ID] [--function REGEX] [--size-above N] [--kind grow,shrink,segment] [--stop] "
-    "[--bt], trace off, or trace show [--limit N] [--all] (see help)\n";
+    "[--bt] [--quiet], trace off, trace show [--limit N] [--all], or trace check --rules FILE [--top N] [--junit FILE] (see "
+    "help)\n";
 
 }  // namespace
 

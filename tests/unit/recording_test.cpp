@@ -282,6 +282,9 @@ TEST_CASE("each kind of damage is said in words") {
   CHECK(damage_of(2 * 4096 + 16 + 32 + 2, "\x18") ==
         Strings{"the record at byte 8264 is damaged: 4008 bytes are skipped, up to the chunk's end",
                 "records that are shorter than their kind wants: 1, skipped"});
+  // The last byte of a time.
+  CHECK(damage_of(2 * 4096 + 16 + 15, "\x80") == Strings{"records with a time that cannot be: 1, skipped"});
+  CHECK(damage_of(31, "\x7f") == Strings{"the header says that recording began at 9151314442816847872 ns, which cannot be"});
   CHECK(damage_of(16, "\x10\x20") == Strings{"the header says that chunks have 8208 bytes, but one begins at byte 4096"});
 }
 
@@ -291,7 +294,7 @@ TEST_CASE("what is no trace, or another version's, is refused with what to do") 
   const auto error_of = [&] { return Recording::open(path).error().context; };
   CHECK(error_of().find("No such file or directory") != std::string::npos);
   write_bytes(path, "#!/bin/sh\n");
-  CHECK(error_of() == fmt::format("{} is no trace file: `stacktide record -o {} -- PROGRAM` writes one", path, path));
+  CHECK(error_of() == fmt::format("{} is no trace file: `stacktide record` writes them", path));
   write_small(path);
   auto other = bytes_of(path);
   other[8] = 2;

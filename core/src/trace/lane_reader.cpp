@@ -87,7 +87,9 @@ bool LaneReader::next() {
     record_ = reinterpret_cast<const stacktide_trace_head*>(record);
     skip(size);
     const auto kind = record_->kind;
-    if (kind >= STACKTIDE_TRACE_GROW && kind <= STACKTIDE_TRACE_LABEL && size >= least_size(kind)) return true;
+    if (kind >= STACKTIDE_TRACE_GROW && kind <= STACKTIDE_TRACE_LABEL && size >= least_size(kind) &&
+        is_record_time(record_->time))
+      return true;
   }
 }
 

@@ -24,6 +24,8 @@ struct TraceChunk {
 std::size_t least_size(std::uint8_t kind);
 // Whether a record of this size can stand where `left` bytes of records are.
 bool is_record_size(std::size_t size, std::size_t left);
+// Whether a clock that counts from a machine's start can say so: below 146 years, so that two times can be subtracted.
+constexpr bool is_record_time(std::int64_t time) { return time >= 0 && time < std::int64_t{1} << 62; }
 // Reads up to `size` bytes at `offset`; how many there were.
 std::size_t read_at(int file, std::uint64_t offset, void* bytes, std::size_t size);
 

@@ -75,7 +75,10 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
   if (levels.back().function.empty()) return;
   const auto end = symbolizer_->end_of_function(address);
   for (auto pc = address + 1; pc < end && pc - address < kMost; ++pc) {
-    for (auto& level : to_levels(symbolizer_->symbolize(pc, true))) {
+    auto inside = to_levels(symbolizer_->symbolize(pc, true));
+    // From the outermost level on: what the lambda calls may be inlined into it.
+    std::ranges::reverse(inside);
+    for (auto& level : inside) {
       // What is local to the template has a name without its namespace; it stands in the same file.
       if (level.function.empty() || !is_user_level(level) || level.file == levels.back().file) continue;
       levels.insert(levels.begin(), std::move(level));
@@ -98,7 +101,8 @@ void RecordedNames::add_lambda(std::uint64_t address, std::vector<TraceLevel>& l
   const auto callable = name.substr(begin, stop - begin) + "::operator()";
   // Other lambdas' may count as meant by this text, and come first.
   constexpr std::size_t kLambdas = 10000;
-  const auto functions = symbolizer_->functions(callable, [](const std::string&) { return false; }, kLambdas);
+  const auto functions = symbolizer_->functions(
+      callable, [](const std::string&) { return false; }, kLambdas);
   const auto found = std::ranges::find(functions, callable, &SymbolAt::name);
   if (found == functions.end()) return;
   auto own = to_levels(symbolizer_->symbolize(found->start, true));

@@ -65,6 +65,7 @@ struct Recording::State {
   std::map<std::pair<std::uint64_t, bool>, std::vector<TraceLevel>> symbols;
   std::uint64_t damaged = 0;
   std::uint64_t short_records = 0;
+  std::uint64_t untimely_records = 0;
 
   void damage(std::string line) {
     if (++damaged <= kDamageLines) info.damage.push_back(std::move(line));
@@ -92,8 +93,7 @@ Result<void> Recording::State::read_header(const std::string& path) {
   auto& header = info.header;
   const auto got = read_at(file.get(), 0, &header, sizeof header);
   if (got < sizeof header.magic || header.magic != STACKTIDE_TRACE_MAGIC)
-    return fail(ErrorCode::usage,
-                fmt::format("{} is no trace file: `stacktide record -o {} -- PROGRAM` writes one", path, path));
+    return fail(ErrorCode::usage, fmt::format("{} is no trace file: `stacktide record` writes them", path));
   if (got >= offsetof(stacktide_trace_header, minor) && header.major != STACKTIDE_TRACE_MAJOR)
     return fail(ErrorCode::usage,
                 fmt::format("{} has trace format {}, this program reads {}: use the stacktide that recorded it", path,
@@ -106,6 +106,10 @@ Result<void> Recording::State::read_header(const std::string& path) {
   } else if (header.header_size < sizeof header) {
     // An older minor version's: what it does not have is 0.
     std::memset(reinterpret_cast<char*>(&header) + header.header_size, 0, sizeof header - header.header_size);
+  }
+  if (!is_record_time(header.started)) {
+    damage(fmt::format("the header says that recording began at {} ns, which cannot be", header.started));
+    header.started = 0;
   }
   find_chunk_size();
   return {};
@@ -194,6 +198,10 @@ void Recording::State::read_chunk(std::uint64_t offset, const std::vector<std::b
 void Recording::State::see(const stacktide_trace_head& head) {
   if (head.size < least_size(head.kind)) {
     ++short_records;
+    return;
+  }
+  if (!is_record_time(head.time)) {
+    ++untimely_records;
     return;
   }
   const TraceRecord record{&head};
@@ -290,6 +298,8 @@ Result<Recording> Recording::open(const std::string& path) {
   for (auto& [start, module] : state->mapped) state->modules.push_back(std::move(module));
   if (state->short_records != 0)
     state->damage(fmt::format("records that are shorter than their kind wants: {}, skipped", state->short_records));
+  if (state->untimely_records != 0)
+    state->damage(fmt::format("records with a time that cannot be: {}, skipped", state->untimely_records));
   if (state->damaged > kDamageLines)
     info.damage.push_back(fmt::format("{} more places are damaged", state->damaged - kDamageLines));
   return Recording(std::move(state));

@@ -139,7 +139,7 @@ void TraceTotals::add_counters(const stacktide_trace_goroutine& record) {
     return;
   }
   g.live = true;
-  if (record.since == 0) return;
+  if (record.since <= 0 || record.since > record.head.time) return;
   g.waiting = true;
   g.wait_reason = record.wait_reason;
   g.wait_since = record.since;

@@ -1,19 +1,12 @@
 // What a check found, in the schema of all other JSON.
 #include "view/check.h"
+#include "view/check_number.h"
 #include "view/json.h"
 
 namespace stacktide {
 namespace {
 
-// A whole number as one: 12 and not 12.0.
-Json number(double amount, Unit unit) {
-  if (unit == Unit::percent) return amount;
-  return static_cast<std::uint64_t>(amount);
-}
-
-Json optional_number(const std::optional<double>& amount, Unit unit) {
-  return amount ? number(*amount, unit) : Json(nullptr);
-}
+Json optional_number(const std::optional<double>& amount) { return amount ? check_number(*amount) : Json(nullptr); }
 
 Json place_json(const TracePlace& place) {
   if (place.function.empty()) return nullptr;
@@ -36,9 +29,8 @@ std::string_view verdict_name(Verdict verdict) {
 }
 
 Json culprit_json(const RuleResult& result, const Culprit& culprit) {
-  const auto unit = info_of(result.rule.metric).unit;
-  Json json = {{"value", number(culprit.amount, unit)}};
-  if (result.baseline) json["baseline"] = optional_number(culprit.baseline, unit);
+  Json json = {{"value", check_number(culprit.amount)}};
+  if (result.baseline) json["baseline"] = optional_number(culprit.baseline);
   json["entry"] = culprit.entry.empty() ? Json(nullptr) : Json(culprit.entry);
   json["goroutines"] = culprit.goroutines;
   json["more_goroutines"] = culprit.more_goroutines;
@@ -77,10 +69,10 @@ Json result_json(const RuleResult& result) {
        {std::pair("entry", &rule.entry), {"label", &rule.label}, {"function", &rule.function}}) {
     if (*filter) json[name] = (*filter)->text;
   }
-  if (result.verdict != Verdict::nothing) json["value"] = number(result.value, metric.unit);
-  json["limit"] = result.by_baseline ? Json(result.limit) : number(result.limit, metric.unit);
+  if (result.verdict != Verdict::nothing) json["value"] = check_number(result.value);
+  json["limit"] = check_number(result.limit);
   if (rule.tolerance) json["tolerance"] = rule.tolerance->text;
-  if (result.baseline) json["baseline"] = optional_number(result.baseline, metric.unit);
+  if (result.baseline) json["baseline"] = check_number(*result.baseline);
   json["message"] = result_text(result);
   json["culprits"] = Json::array();
   for (const auto& culprit : result.culprits) json["culprits"].push_back(culprit_json(result, culprit));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "view/check.h"
+#include "view/check_number.h"
 #include "view/json.h"
 
 namespace stacktide {
@@ -61,10 +62,11 @@ Json result_of(const CheckReport& report, const RuleResult& result, std::size_t 
                                              {"physicalLocation", physical(place_in(root, culprit->caller))},
                                              {"logicalLocations", logical(culprit->caller.function)}}});
   }
-  Json properties = {{"metric", info_of(rule.metric).name}, {"value", result.value}, {"limit", result.limit}};
-  if (result.baseline) properties["baseline"] = *result.baseline;
+  Json properties = {
+      {"metric", info_of(rule.metric).name}, {"value", check_number(result.value)}, {"limit", check_number(result.limit)}};
+  if (result.baseline) properties["baseline"] = check_number(*result.baseline);
   if (culprit != nullptr) {
-    properties["culpritValue"] = culprit->amount;
+    properties["culpritValue"] = check_number(culprit->amount);
     properties["entry"] = culprit->entry;
     properties["goroutines"] = culprit->goroutines;
   }

@@ -88,8 +88,8 @@ void TraceJsonLines::append(std::string& out, const TraceRecord& record, const T
                      c.stack_size, c.high_water, c.bytes_copied, c.grows, c.links, c.shrinks, c.hot_splits);
       if (head.kind == STACKTIDE_TRACE_EXIT) break;
       fmt::format_to(to, ",\"wait_reason\":{},\"since\":{},\"frames\":{}",
-                     c.since == 0 ? "null" : compact(names_.wait_reason(c.wait_reason)),
-                     c.since == 0 ? "null" : fmt::format("{}", c.since - origin_), frames(head.number));
+                     c.since <= 0 ? "null" : compact(names_.wait_reason(c.wait_reason)),
+                     c.since <= 0 ? "null" : fmt::format("{}", c.since - origin_), frames(head.number));
       break;
     }
     case STACKTIDE_TRACE_PARK: {

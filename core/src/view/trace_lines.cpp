@@ -88,7 +88,7 @@ void TraceLines::append(std::string& out, const TraceRecord& record, const Trace
       const auto& counters = record.as<stacktide_trace_goroutine>();
       goroutine();
       out += "is there at the end";
-      if (counters.since != 0)
+      if (counters.since > 0)
         fmt::format_to(to, ", waits since {:.6f}: {}", static_cast<double>(counters.since - origin_) / 1e9,
                        names_.wait_reason(counters.wait_reason));
       out += at(head.number);
