@@ -295,6 +295,15 @@ TEST_CASE("what makes no sense is refused in one line") {
   CHECK(broken.exit_code == 2);
   CHECK(broken.err.starts_with("stacktide: " + half + " is no output of `list --json`: at byte "));
   CHECK(diff({list, folder / "absent"}).exit_code == 2);
+  // Whatever follows in a stream is looked at, and what a terminal would act on is not printed.
+  CHECK(diff({list, write("more", "{\"schema\":\"stacktide/1\"} 5 true [] \"x\" {\"id\":[{}]}")}).exit_code == 0);
+  CHECK(diff({list, write("deep", "{\"schema\":\"stacktide/1\"} " + std::string(100000, '['))}).exit_code == 2);
+  const auto escape = diff({list, write("escape",
+                                        "{\"id\":1,\"entry\":\"a\\u001b[1m\",\"stack\":{\"size\":2048}}\n"
+                                        "{\"schema\":\"stacktide/1\",\"target\":{\"pid\":7}}")});
+  CHECK(escape.exit_code == 0);
+  CHECK(escape.out.starts_with("          change  old  new  bytes  "));
+  CHECK(escape.out.find('\x1b') == std::string::npos);
   const auto none = diff({list, list});
   CHECK(none.out ==
         "goroutines 0 -> 0 (0), stacks 0 -> 0 bytes (0)\n"

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analyze/frames.h"
+#include "base/printable.h"
 #include "command/moments.h"
 
 namespace stacktide {
@@ -56,7 +57,8 @@ class ListReader : public nlohmann::json_sax<nlohmann::json> {
   // Between two documents of one stream.
   void next_document() {
     g_ = {};
-    head_ = false;
+    frames_.clear();
+    has_id_ = has_frames_ = head_ = false;
   }
   const std::string& error() const { return error_; }
   bool is_list() const { return is_list_; }
@@ -80,7 +82,7 @@ class ListReader : public nlohmann::json_sax<nlohmann::json> {
   }
   // How many keys lead to a goroutine's object: "goroutines" and its array, or none in a line.
   std::size_t base() const { return keys_.size() >= 2 && keys_[0] == "goroutines" && keys_[1] == "[]" ? 2 : 0; }
-  const std::string& field() const { return keys_.back(); }
+  std::string_view field() const { return keys_.empty() ? std::string_view() : keys_.back(); }
   bool in_goroutine() const { return !keys_.empty() && keys_.size() == base() + 1; }
   bool in_stack() const { return keys_.size() == base() + 2 && keys_[base()] == "stack"; }
   bool in_frame() const { return keys_.size() == base() + 3 && keys_[base()] == "frames" && keys_[base() + 1] == "[]"; }
@@ -106,7 +108,7 @@ class ListReader : public nlohmann::json_sax<nlohmann::json> {
 };
 
 bool ListReader::number_unsigned(number_unsigned_t value) {
-  const auto& name = field();
+  const auto name = field();
   if (in_goroutine()) {
     if (name == "id") {
       g_.id = value;
@@ -148,8 +150,10 @@ bool ListReader::number_unsigned(number_unsigned_t value) {
   return true;
 }
 
-bool ListReader::string(string_t& value) {
-  const auto& name = field();
+bool ListReader::string(string_t& text) {
+  // A file may have been written by anyone.
+  const auto value = printable(text);
+  const auto name = field();
   if (in_goroutine()) {
     if (name == "status") {
       g_.status = value;
