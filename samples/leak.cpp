@@ -42,6 +42,7 @@ int main() {
       sum += results.recv().value_or(0);
     }
     std::printf("squares up to 10: %d; answer: %d\n", sum, ask(41));
-    stacktide::sleep_for(std::chrono::milliseconds(20));  // the others come to where they wait
+    stacktide::sleep_for(std::chrono::milliseconds(20));  // the others come to where they wait,
+    stacktide::yield();                                   // on a busy machine, too
   });
 }

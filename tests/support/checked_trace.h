@@ -10,7 +10,8 @@ namespace stacktide::test {
 // Goroutines: 1 is main's; 2 and 3 are workers (worker.cpp); 4 is a handler with the label "conn 4" (handler.cpp).
 //   2 grows in parse, shrinks, grows in parse again: thrash; ends
 //   3 grows in parse, waits in take, and is left
-//   4 links a segment in render three times, twice hot; is left, running
+//   4 links a segment in render three times, twice hot; is left, in a library call
+//   5 is cut off by the end
 // The run takes 100 us.
 inline void write_checked_trace(const std::string& path, bool earlier = false) {
   constexpr std::uint64_t kMain = 0x1000;
@@ -36,6 +37,7 @@ inline void write_checked_trace(const std::string& path, bool earlier = false) {
   trace.spawn(2'000, 2, 1, kWorker, 4);
   if (!earlier) trace.spawn(3'000, 3, 1, kWorker, 4);
   trace.spawn(4'000, 4, 1, kHandler, 4);
+  if (!earlier) trace.spawn(4'200, 5, 1, kHandler, 4);
   trace.text(STACKTIDE_TRACE_LABEL, 4'500, 4, 0, "conn 4");
   trace.stack(STACKTIDE_TRACE_GROW, 10'000, 2, 1, 2048, 4096, 1000, 500);
   trace.stack(STACKTIDE_TRACE_SHRINK, 20'000, 2, 0, 4096, 2048, 300, 100);
@@ -56,9 +58,12 @@ inline void write_checked_trace(const std::string& path, bool earlier = false) {
     waiting.wait_reason = 1;
     waiting.since = 33'000;
     trace.live(100'000, waiting, 3);
-    stacktide_trace_goroutine running{};
-    running.status = 2;
-    trace.live(100'000, running, 4);
+    stacktide_trace_goroutine calls{};
+    calls.status = 3;
+    trace.live(100'000, calls, 4);
+    stacktide_trace_goroutine runs{};
+    runs.status = 2;
+    trace.live(100'000, runs, 5);
   } else {
     trace.exit(100'000, {}, 4);
   }

@@ -152,7 +152,7 @@ FAIL  hot_splits: hot_splits 2, limit 0
 FAIL  thrash: thrash 1, limit 0
       1 growth after a shrink in parse (parse.cpp:20), called from worker (worker.cpp:15): goroutine 2 of worker
 FAIL  live_at_exit: live_at_exit 2, limit 0
-      1 goroutine of handler is running, created in main at main.cpp:5: goroutine 4
+      1 goroutine of handler is in a library call, created in main at main.cpp:5: goroutine 4
       1 goroutine of worker waits in take at queue.cpp:30 (chan receive), created in main at main.cpp:5: goroutine 3
 10 rules on t.stt: 0 hold, 10 fail
 )");
@@ -169,7 +169,7 @@ TEST_CASE_FIXTURE(Traces, "against a baseline those come first that grew most, a
   CHECK(exit_code == 0);
   CHECK(check("[[rule]]\nname = 'a'\nmetric = 'live_at_exit'\ntolerance = 0\n", true, 1) ==
         R"(FAIL  a: live_at_exit 2, limit 0 (the baseline's 0 and 0)
-      1 goroutine of handler is running, created in main at main.cpp:5: goroutine 4; none in the baseline
+      1 goroutine of handler is in a library call, created in main at main.cpp:5: goroutine 4; none in the baseline
       and 1 more (--top)
 1 rule on t.stt: 0 hold, 1 fails
 )");

@@ -122,13 +122,11 @@ TEST_CASE_FIXTURE(Report, "SARIF: a rule for each rule, a result for each culpri
   CHECK(driver["name"] == "stacktide");
   CHECK(driver["version"] == "1.2.3");
   CHECK(driver["rules"].size() == 5);
-  CHECK(
-      driver["rules"][1].dump() ==
-      R"({"id":"left","shortDescription":{"text":"How many goroutines were left when the program ended."},)"
-      R"("fullDescription":{"text":"Goroutines other than the main one that were there at the end. Of a trace without an end: )"
-      R"(those whose exit is not in it."},"help":{"text":"A goroutine that waits for ever: close the channel that it receives )"
-      R"(from, receive what it sends, or give it a way to be told that it is over. Wait for goroutines (wait_group) before )"
-      R"(main returns."},"defaultConfiguration":{"level":"warning"},"properties":{"metric":"live_at_exit"}})");
+  CHECK(driver["rules"][2].dump() ==
+        R"({"id":"lost","shortDescription":{"text":"How many records are missing because there was no room for them."},)"
+        R"("fullDescription":{"text":"The recorder's own count. Where it is not 0, the other numbers may be too small."},)"
+        R"("help":{"text":"Record so that a full buffer waits: `stacktide record --help`."},)"
+        R"("defaultConfiguration":{"level":"error"},"properties":{"metric":"lost_events"}})");
   CHECK(run["originalUriBaseIds"].dump() == R"({"SRCROOT":{"uri":"file:///src/"}})");
   CHECK(run["invocations"].dump() ==
         R"([{"executionSuccessful":true,"toolExecutionNotifications":[{"level":"warning","message":)"
@@ -239,7 +237,7 @@ TEST_CASE("explanations come from the table, with a rule's own filters") {
   max       0
   entry     goroutines whose entry function matches 'worker'
   means     How many goroutines were left when the program ended.
-  computed  Goroutines other than the main one that were there at the end. Of a trace without an end: those whose exit is not in it.
+  computed  Goroutines other than the main one that waited, or were in a library call, at the end; those that ran, or could have, were cut off by it and do not count. Of a trace without an end: those whose exit is not in it.
   cure      A goroutine that waits for ever: close the channel that it receives from, receive what it sends, or give it a way to be told that it is over. Wait for goroutines (wait_group) before main returns.
 )");
   CHECK(explain_metric(*find_metric("lost_events"), {}) ==

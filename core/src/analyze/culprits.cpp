@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
 #include <tuple>
+#include <unordered_map>
 
 #include "stacktide/abi.h"
 
@@ -31,7 +31,10 @@ std::string_view status_name(std::uint16_t value) {
 
 // Those that have most by `amount_of`, in order of ids where they have the same.
 template <class AmountOf>
-void keep_few(Culprit& culprit, const std::set<std::uint64_t>& ids, AmountOf&& amount_of) {
+void keep_few(Culprit& culprit, std::vector<std::uint64_t> ids, AmountOf&& amount_of) {
+  std::ranges::sort(ids);
+  const auto repeated = std::ranges::unique(ids);
+  ids.erase(repeated.begin(), repeated.end());
   std::vector<std::pair<double, std::uint64_t>> order;
   for (const auto id : ids) order.emplace_back(-amount_of(id), id);
   const auto few = std::min(order.size(), kFewGoroutines);
@@ -47,37 +50,49 @@ struct Site {
   double amount = 0;
   double largest = 0;  // of one chain: its places are shown
   std::uint32_t chain = 0;
-  std::set<std::uint64_t> goroutines;
+  std::vector<std::uint64_t> goroutines;  // with repetitions
+};
+
+// The goroutines of one entry function.
+struct EntrySums {
+  std::string name;
+  TraceTotals totals;
+  std::unordered_map<std::uint32_t, std::vector<std::uint64_t>> goroutines;  // by chain, one for each growth
 };
 
 // A sum, apart by entry function, the function that needed room and its caller.
 std::map<Names, Site> sites_of(const Rule& rule, const Measurement& measured) {
-  std::map<std::uint64_t, TraceTotals> by_entry;
-  std::map<std::uint64_t, std::string> entries;
-  std::map<std::pair<std::uint64_t, std::uint32_t>, std::set<std::uint64_t>> goroutines;
-  const auto& all = measured.totals().goroutines();
+  std::unordered_map<std::uint64_t, EntrySums> entries;
+  // Those that contribute. There are fewer goroutines than records.
+  std::unordered_map<std::uint64_t, EntrySums*> wanted;
+  for (const auto& [id, goroutine] : measured.totals().goroutines()) {
+    if (measured.amount(rule, goroutine) == 0) continue;
+    auto& sums = entries[goroutine.entry];
+    if (sums.name.empty()) sums.name = measured.entry_of(goroutine).function;
+    wanted.emplace(id, &sums);
+  }
   measured.source().visit([&](const stacktide_trace_head& record) {
-    const auto found = all.find(record.goroutine);
-    if (found == all.end() || record.kind > STACKTIDE_TRACE_SPAWN || measured.amount(rule, found->second) == 0) return;
-    const auto entry = found->second.entry;
-    by_entry[entry].add(record);
-    if (!entries.contains(entry)) entries[entry] = measured.entry_of(found->second).function;
+    if (record.kind > STACKTIDE_TRACE_SPAWN) return;
+    const auto found = wanted.find(record.goroutine);
+    if (found == wanted.end()) return;
+    found->second->totals.add(record);
     if (record.kind == STACKTIDE_TRACE_GROW || record.kind == STACKTIDE_TRACE_LINK)
-      goroutines[{entry, record.number}].insert(record.goroutine);
+      found->second->goroutines[record.number].push_back(record.goroutine);
   });
   std::map<Names, Site> sites;
   auto& names = measured.source().names();
-  for (const auto& [entry, totals] : by_entry) {
-    for (const auto& [chain, growth] : totals.chains()) {
+  for (auto& [entry, sums] : entries) {
+    for (const auto& [chain, growth] : sums.totals.chains()) {
       const auto amount = measured.takes_chain(rule, chain) ? measured.amount(rule.metric, growth) : 0;
       if (amount == 0) continue;
-      auto& site = sites[{entries[entry], names.needed_room(chain).function, names.caller(chain).function}];
+      auto& site = sites[{sums.name, names.needed_room(chain).function, names.caller(chain).function}];
       site.amount += amount;
-      if (amount > site.largest) {
+      if (amount > site.largest || (amount == site.largest && chain < site.chain)) {
         site.largest = amount;
         site.chain = chain;
       }
-      site.goroutines.merge(goroutines[{entry, chain}]);
+      const auto& ids = sums.goroutines[chain];
+      site.goroutines.insert(site.goroutines.end(), ids.begin(), ids.end());
     }
   }
   return sites;
@@ -97,7 +112,8 @@ std::vector<Culprit> sum_culprits(const Rule& rule, const Measurement& now, cons
     culprit.entry = std::get<0>(names);
     culprit.place = now.source().names().needed_room(site.chain);
     culprit.caller = now.source().names().caller(site.chain);
-    keep_few(culprit, site.goroutines, [&](std::uint64_t id) { return now.amount(rule, now.totals().goroutines().at(id)); });
+    keep_few(culprit, std::move(site.goroutines),
+             [&](std::uint64_t id) { return now.amount(rule, now.totals().goroutines().at(id)); });
     culprits.push_back(std::move(culprit));
   }
   return culprits;
@@ -204,7 +220,7 @@ std::vector<Culprit> waiting_culprits(const Measurement& measured, Wanted&& want
   using Key = std::tuple<std::string, std::string, std::uint32_t, std::string, std::string, std::uint32_t>;
   struct Group {
     Culprit culprit;
-    std::set<std::uint64_t> goroutines;
+    std::vector<std::uint64_t> goroutines;
   };
   std::map<Key, Group> groups;
   auto& names = measured.source().names();
@@ -223,12 +239,12 @@ std::vector<Culprit> waiting_culprits(const Measurement& measured, Wanted&& want
     auto& group = groups[{culprit.entry, culprit.place.file, culprit.place.line, culprit.waits, culprit.caller.file,
                           culprit.caller.line}];
     group.culprit = std::move(culprit);
-    group.goroutines.insert(id);
+    group.goroutines.push_back(id);
   }
   std::vector<Culprit> culprits;
   for (auto& [key, group] : groups) {
     group.culprit.amount = static_cast<double>(group.goroutines.size());
-    keep_few(group.culprit, group.goroutines, [](std::uint64_t) { return 0.0; });
+    keep_few(group.culprit, std::move(group.goroutines), [](std::uint64_t) { return 0.0; });
     culprits.push_back(std::move(group.culprit));
   }
   return culprits;

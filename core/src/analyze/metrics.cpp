@@ -62,8 +62,9 @@ constexpr std::array kMetrics = {
     MetricInfo{
         Metric::live_at_exit, "live_at_exit", Unit::count, TracePart::lifetime, true, true, true,
         "How many goroutines were left when the program ended.",
-        "Goroutines other than the main one that were there at the end. Of a trace without an end: those whose exit is not "
-        "in it.",
+        "Goroutines other than the main one that waited, or were in a library call, at the end; those that ran, or could "
+        "have, were "
+        "cut off by it and do not count. Of a trace without an end: those whose exit is not in it.",
         "the one in which it waits",
         "A goroutine that waits for ever: close the channel that it receives from, receive what it sends, or give it a "
         "way to be told that it is over. Wait for goroutines (wait_group) before main returns."},

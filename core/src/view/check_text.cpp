@@ -75,7 +75,8 @@ std::string waiting_text(const Culprit& culprit) {
     return words;
   };
   if (culprit.place.function.empty()) {
-    text += fmt::format(" {} {}", count == 1 ? "is" : "are", culprit.waits.empty() ? "waiting" : culprit.waits);
+    const auto state = culprit.waits.empty() ? "waiting" : culprit.waits == "syscall" ? "in a library call" : culprit.waits;
+    text += fmt::format(" {} {}", count == 1 ? "is" : "are", state);
   } else {
     text += fmt::format(" {}{}", count == 1 ? "waits" : "wait", at(culprit.place));
     if (!culprit.waits.empty()) text += fmt::format(" ({})", printable(culprit.waits));
