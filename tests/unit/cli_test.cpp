@@ -61,10 +61,13 @@ TEST_CASE("bash accepts the completion script, and it completes a command") {
   const auto result = run(
       {"bash", "-c",
        "source <(\"$0\" completion bash) && COMP_WORDS=(stacktide hi) COMP_CWORD=1 && _stacktide && echo ${COMPREPLY[@]} && "
-       "COMP_WORDS=(stacktide bt --no) COMP_CWORD=2 && _stacktide && echo ${COMPREPLY[@]}",
+       "COMP_WORDS=(stacktide bt --no) COMP_CWORD=2 && _stacktide && echo ${COMPREPLY[@]} && "
+       "COMP_WORDS=(stacktide trace su) COMP_CWORD=2 && _stacktide && echo ${COMPREPLY[@]} && "
+       "COMP_WORDS=(stacktide trace check --jun) COMP_CWORD=3 && _stacktide && echo ${COMPREPLY[@]} && "
+       "COMP_WORDS=(stacktide record --li) COMP_CWORD=2 && _stacktide && echo ${COMPREPLY[@]}",
        cli_program()});
   CHECK(result.err == "");
-  CHECK(result.out == "history\n--no-group\n");
+  CHECK(result.out == "history\n--no-group\nsummary\n--junit\n--limit\n");
 }
 
 TEST_CASE("a live program is listed, runs on untraced, and the pause is printed") {

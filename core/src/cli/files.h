@@ -16,10 +16,14 @@ std::optional<Done> run_on_files(int argc, char** argv);
 std::optional<std::string> files_help(std::string_view word);
 // The rows of these in `--help`.
 std::string files_usage();
+// Their names, and for bash's completion a case branch each: options after a dash, else files; of trace the commands first.
+std::vector<std::string> file_command_names();
+std::string files_completion();
 
 // Each gets the words behind its name. Text that is long is written to stdout as it comes, not returned.
 Done record(const std::vector<std::string>& words);
 Done trace(const std::vector<std::string>& words);
+std::vector<std::string> trace_command_names();
 Done diff(const std::vector<std::string>& words);
 // Of `trace`.
 Done trace_check(const std::vector<std::string>& words);

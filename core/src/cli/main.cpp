@@ -3,7 +3,6 @@
 // The target is closed before anything is printed, so that a process stands still for the reading only and not for a slow
 // terminal or a pager. Messages go to stderr, each line after "stacktide: ".
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,6 +14,7 @@
 #include "cli/debuggers.h"
 #include "cli/files.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
 #include "stacktide/core/command.h"
 
 namespace stacktide::cli {
@@ -45,20 +45,12 @@ int print(const CommandResult& result) {
   return result.exit_code;
 }
 
-bool has_text(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != '\0';
-}
-
 CommandOptions command_options(const Options& options) {
   CommandOptions result;
   result.terminal = isatty(STDOUT_FILENO) == 1;
-  const char* terminal = std::getenv("TERM");
-  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
-  result.colour = options.colour == ColourMode::always ||
-                  (options.colour == ColourMode::automatic && result.terminal && !dumb && !has_text("NO_COLOR"));
-  winsize size{};
-  if (result.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) result.width = size.ws_col;
+  const auto style = standard_style();
+  result.colour = options.colour == ColourMode::always || (options.colour == ColourMode::automatic && style.colour);
+  result.width = style.width;
   return result;
 }
 

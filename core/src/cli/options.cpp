@@ -81,19 +81,19 @@ std::string bash_completion() {
     --color) COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
   esac
   if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
-    COMPREPLY=($(compgen -W "{} gdb lldb setup help completion" -- "$current")); return
+    COMPREPLY=($(compgen -W "{} {} gdb lldb setup help completion" -- "$current")); return
   fi
   case ${{COMP_WORDS[1]}} in
     gdb|lldb) COMPREPLY=($(compgen -f -- "$current")); return ;;
     setup) COMPREPLY=($(compgen -W "--gdb --lldb --help" -- "$current")); return ;;
   esac
   case ${{COMP_WORDS[1]}} in
-{}  esac
+{}{}  esac
   COMPREPLY=($(compgen -W "$options" -- "$current"))
 }}
 complete -F _stacktide stacktide
 )bash",
-                     fmt::join(names, " "), cases);
+                     fmt::join(names, " "), fmt::join(file_command_names(), " "), cases, files_completion());
 }
 
 }  // namespace stacktide::cli

@@ -1,14 +1,13 @@
 // `stacktide trace COMMAND FILE`: commands on a recording.
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 
 #include "cli/files.h"
+#include "cli/terminal.h"
 #include "command/recordings.h"
 
 namespace stacktide::cli {
@@ -34,20 +33,10 @@ std::string usage() {
          "stacktide trace COMMAND --help: options and examples of one\n";
 }
 
-bool has_text(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != '\0';
-}
-
-// As other commands do: colour only on a terminal that knows it, and not against NO_COLOR.
 RecordingOutput standard_output() {
   RecordingOutput output;
   output.terminal = isatty(STDOUT_FILENO) == 1;
-  const char* terminal = std::getenv("TERM");
-  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
-  output.style.colour = output.terminal && !dumb && !has_text("NO_COLOR");
-  winsize size{};
-  if (output.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) output.style.width = size.ws_col;
+  output.style = standard_style();
   output.write = [](std::string_view text) {
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   };
@@ -55,6 +44,13 @@ RecordingOutput standard_output() {
 }
 
 }  // namespace
+
+std::vector<std::string> trace_command_names() {
+  std::vector<std::string> names;
+  for (const auto& command : recording_commands()) names.emplace_back(command.name);
+  for (const auto& other : kOthers) names.emplace_back(other.name);
+  return names;
+}
 
 Done trace(const std::vector<std::string>& words) {
   if (words.empty()) return {2, "", "trace: which command? (see stacktide trace --help)"};

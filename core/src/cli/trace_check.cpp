@@ -10,6 +10,7 @@
 
 #include "analyze/check.h"
 #include "cli/files.h"
+#include "cli/terminal.h"
 #include "trace/recording_source.h"
 #include "view/check.h"
 
@@ -98,13 +99,9 @@ Result<CheckWords> parse_words(std::vector<std::string> words) {
 }
 
 Style style_of(const CheckWords& words) {
-  const auto has_text = [](const char* variable) {
-    const char* value = std::getenv(variable);
-    return value != nullptr && *value != '\0';
-  };
-  const char* terminal = std::getenv("TERM");
-  const bool fits = isatty(STDOUT_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
-  return {words.colour == "always" || (words.colour == "auto" && fits && !has_text("NO_COLOR"))};
+  auto style = standard_style();
+  if (words.colour != "auto") style.colour = words.colour == "always";
+  return style;
 }
 
 std::string joined(const std::vector<std::string>& lines) {
