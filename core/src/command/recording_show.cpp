@@ -58,6 +58,12 @@ Result<TraceSelection> selection_of(const Arguments& arguments, std::int64_t ori
   return selection;
 }
 
+// The picture wants all stack events of a goroutine: without its releases, links would pile up.
+bool has_all_stack_events(const TraceSelection& selection) {
+  constexpr std::uint32_t kStackEvents = 0b11110;
+  return (selection.kinds & kStackEvents) == kStackEvents && !selection.function;
+}
+
 void log_event(EventLog& log, const TraceRecord& record) {
   const auto kind = record.kind();
   if (kind < STACKTIDE_TRACE_GROW || kind > STACKTIDE_TRACE_RELEASE) return;
@@ -89,11 +95,12 @@ Result<CommandResult> run_trace_show(const Arguments& arguments, const Recording
   std::string piece;
   std::uint64_t found = 0;
   bool writes = true;
+  const bool draws = !json && has_all_stack_events(selection);
   if (json) json_lines.append_head(piece);
   recording.visit([&](const TraceRecord& record) {
     const auto context = selection.follow(record);
     if (!writes || !selection.matches(record, context, names)) return;
-    if (!json) log_event(log, record);
+    if (draws) log_event(log, record);
     if (++found > limit && limit != 0) return;
     json ? json_lines.append(piece, record, context) : lines.append(piece, record, context);
     if (piece.size() < kPiece) return;
