@@ -111,7 +111,12 @@ Result<CommandResult> run_trace_show(const Arguments& arguments, const Recording
   if (!json) {
     if (limit != 0 && found > limit) piece += fmt::format("{} more: --limit 0\n", grouped(found - limit));
     if (found == 0) piece += "no record meets the conditions\n";
-    if (const auto picture = trace_picture(log, output.style); !picture.empty()) piece += "\n" + picture;
+    if (const auto picture = trace_picture(log, output.style); !picture.empty()) {
+      piece += '\n';
+      if (log.total() > log.events().size())
+        piece += fmt::format("the latest {} of {}:\n", grouped(log.events().size()), plural(log.total(), "stack event"));
+      piece += picture;
+    }
   }
   if (!writes || !output.write(piece)) return fail(ErrorCode::io_error, "cannot write the output");
   warn_of_recording(result, recording, names);
