@@ -115,7 +115,11 @@ void measure(const std::string& what, std::vector<std::string> words) {
     std::exit(1);
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  fmt::print("{:<18} {:>7.2f} s {:>7.0f} MB\n", what, took.count(), static_cast<double>(usage.ru_maxrss) / 1024);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  fmt::print("{:<18} {:>7.2f} s {:>7.2f} s of CPU {:>7.0f} MB\n", what, took.count(),
+             seconds(usage.ru_utime) + seconds(usage.ru_stime), static_cast<double>(usage.ru_maxrss) / 1024);
   std::fflush(stdout);
 }
 

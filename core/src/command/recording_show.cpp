@@ -58,6 +58,12 @@ Result<TraceSelection> selection_of(const Arguments& arguments, std::int64_t ori
   return selection;
 }
 
+// The picture wants all stack events of a goroutine: without its releases, links would pile up.
+bool has_all_stack_events(const TraceSelection& selection) {
+  constexpr std::uint32_t kStackEvents = 0b11110;
+  return (selection.kinds & kStackEvents) == kStackEvents && !selection.function;
+}
+
 void log_event(EventLog& log, const TraceRecord& record) {
   const auto kind = record.kind();
   if (kind < STACKTIDE_TRACE_GROW || kind > STACKTIDE_TRACE_RELEASE) return;
@@ -89,11 +95,12 @@ Result<CommandResult> run_trace_show(const Arguments& arguments, const Recording
   std::string piece;
   std::uint64_t found = 0;
   bool writes = true;
+  const bool draws = !json && has_all_stack_events(selection);
   if (json) json_lines.append_head(piece);
   recording.visit([&](const TraceRecord& record) {
     const auto context = selection.follow(record);
     if (!writes || !selection.matches(record, context, names)) return;
-    if (!json) log_event(log, record);
+    if (draws) log_event(log, record);
     if (++found > limit && limit != 0) return;
     json ? json_lines.append(piece, record, context) : lines.append(piece, record, context);
     if (piece.size() < kPiece) return;
@@ -104,7 +111,12 @@ Result<CommandResult> run_trace_show(const Arguments& arguments, const Recording
   if (!json) {
     if (limit != 0 && found > limit) piece += fmt::format("{} more: --limit 0\n", grouped(found - limit));
     if (found == 0) piece += "no record meets the conditions\n";
-    if (const auto picture = trace_picture(log, output.style); !picture.empty()) piece += "\n" + picture;
+    if (const auto picture = trace_picture(log, output.style); !picture.empty()) {
+      piece += '\n';
+      if (log.total() > log.events().size())
+        piece += fmt::format("the latest {} of {}:\n", grouped(log.events().size()), plural(log.total(), "stack event"));
+      piece += picture;
+    }
   }
   if (!writes || !output.write(piece)) return fail(ErrorCode::io_error, "cannot write the output");
   warn_of_recording(result, recording, names);

@@ -52,8 +52,12 @@ void Growth::count(const stacktide_trace_stack& event, std::uint64_t size, bool 
 }
 
 GoroutineTotals& TraceTotals::goroutine(std::uint64_t id) {
+  if (id < direct_.size() && direct_[id] != nullptr) return *direct_[id];
   auto& g = goroutines_[id];
   g.id = id;
+  if (id >= kDirect) return g;
+  if (id >= direct_.size()) direct_.resize(std::max<std::size_t>(id + 1, 2 * direct_.size()));
+  direct_[id] = &g;
   return g;
 }
 

@@ -166,7 +166,12 @@ Result<std::string> gzip(std::string_view text) {
 
 void GrowthProfile::add(const TraceRecord& record, const TraceContext& context) {
   if (record.kind() < STACKTIDE_TRACE_GROW || record.kind() > STACKTIDE_TRACE_RELEASE) return;
-  sums_[{context.chain, context.entry}].count(record.as<stacktide_trace_stack>(), context.size, false);
+  const auto& event = record.as<stacktide_trace_stack>();
+  if (record.kind() != STACKTIDE_TRACE_RELEASE) {
+    ++all_;
+    timed_ += event.duration != 0 ? 1 : 0;
+  }
+  sums_[{context.chain, context.entry}].count(event, context.size, false);
 }
 
 Result<std::string> GrowthProfile::encode(const Recording& recording, TraceNames& names) const {
@@ -175,13 +180,12 @@ Result<std::string> GrowthProfile::encode(const Recording& recording, TraceNames
   profile.sample_type("bytes_copied", "bytes");
   profile.sample_type("growth_time", "nanoseconds");
   profile.sample_type("longest", "nanoseconds");
-  bool timed = false;
   for (const auto& [key, growth] : sums_) {
     profile.sample(key.first, key.second,
                    std::vector<std::uint64_t>{growth.events(), growth.bytes_copied, growth.nanoseconds, growth.longest});
-    timed = timed || growth.nanoseconds != 0;
   }
-  return gzip(profile.finish(timed ? "growth_time" : "events"));
+  // Links to a segment that was kept are not timed; where most are such, their number says more than the others' time.
+  return gzip(profile.finish(2 * timed_ >= all_ ? "growth_time" : "events"));
 }
 
 }  // namespace stacktide

@@ -30,6 +30,8 @@ class GrowthProfile {
 
  private:
   std::map<std::pair<std::uint32_t, std::uint64_t>, Growth> sums_;  // by chain and entry
+  std::uint64_t all_ = 0;                                           // but releases
+  std::uint64_t timed_ = 0;                                         // of these
 };
 
 }  // namespace stacktide
