@@ -1,5 +1,5 @@
 #!/bin/sh
-# Shows stacktide on samples: live from the shell, then a core in GDB and in LLDB, then a trace in GDB, then an audit.
+# Shows stacktide on samples: live from the shell, then a core in GDB and in LLDB, then a trace in GDB, an audit, and a recording.
 #
 # On a Debian 12 without the packages it needs, it names them and installs them (as root or with sudo); then it builds.
 set -eu
@@ -102,5 +102,11 @@ show "$bin/stacktide" stackmap 2 --frame 2 --pid "$park"
 exec 8>&-
 wait "$park"
 park=""
+
+title "A recording, and the rules that CI checks it by"
+# It exits with 1 when a rule fails.
+show "$bin/stacktide" record -o "$folder/leak.stt" -- "$bin/samples/leak"
+show "$bin/stacktide" trace summary "$folder/leak.stt"
+show "$bin/stacktide" trace check "$folder/leak.stt" --rules samples/stacktide.toml || [ $? -eq 1 ]
 
 printf '\nREADME.md says more; %s --help lists the commands.\n' "$bin/stacktide"
