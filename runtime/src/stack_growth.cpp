@@ -113,7 +113,7 @@ std::uint32_t adjust_all(const Goroutine& g, const Move& move) {
 }
 
 // Moves the current segment to one of new_size bytes. Callers count what was copied: the goroutine's own, without the
-// registers that a failed check saves below it.
+// registers that a failed check saves below it. Moves that stress provokes do not count.
 Adjusted copystack(Goroutine& g, std::uint64_t new_size) {
   const std::uint64_t old_lo = g.stack_lo;
   const std::uint64_t old_hi = g.stack_hi;
@@ -188,7 +188,6 @@ void stress_move(Goroutine& g) {
   const std::uint32_t used = clamp32(g.stack_hi - g.sp);
   g.status.store(status_copystack, std::memory_order_relaxed);
   const Adjusted adjusted = copystack(g, g.stack_hi - g.stack_lo);
-  g.bytes_copied += used;
   g.status.store(status_running, std::memory_order_relaxed);
   record_stress_move(
       {clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted.words, adjusted.scanned, 0, event_kind_none, 0});

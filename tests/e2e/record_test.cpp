@@ -270,6 +270,7 @@ TEST_CASE("record's own errors are one line, and say what to do") {
   fails({"-o", file, "--", "/nosuch"}, "record: /nosuch cannot be started: No such file or directory");
   fails({"-o", folder / "no/t.stt", "true"}, fmt::format("record: there is no folder {}: make it first", folder / "no"));
   fails({"--full=maybe", "true"}, "record: --full is wait or drop, not 'maybe'");
+  fails({"--limit=10", "true"}, "record: --limit wants a size from 1M, such as 500M, not '10'");
   fails({"--frob", "true"}, "record: no option --frob (see stacktide record --help)");
   fails({"-o", file, "true"}, "true recorded nothing: it did not come to run(), or is not linked with stacktide's runtime");
   CHECK(run({cli_program(), "record", "-o", file, "sh", "-c", "exit 7"}).exit_code == 7);

@@ -20,6 +20,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "analyze/quantity.h"
 #include "cli/files.h"
 #include "command/arguments.h"
 #include "stacktide/trace_file.h"
@@ -32,6 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kUsage = 2;
+constexpr double kLeastLimit = 1 << 20;  // bytes, as the runtime wants it
 constexpr std::string_view kDefaultFile = "stacktide.stt";
 
 constexpr std::string_view kHelp =
@@ -200,6 +202,9 @@ Done record(const std::vector<std::string>& words) {
   const auto full = arguments->value("--full");
   if (arguments->has("--full") && full != "wait" && full != "drop")
     return misuse(fmt::format("record: --full is wait or drop, not '{}'", full));
+  const auto limit = parse_quantity(arguments->has("--limit") ? arguments->value("--limit") : "1M", Unit::bytes);
+  if (!limit || *limit < kLeastLimit)
+    return misuse(fmt::format("record: --limit wants a size from 1M, such as 500M, not '{}'", arguments->value("--limit")));
   // Absolute: the program may go elsewhere before it starts its runtime.
   std::error_code error;
   const auto path = fs::absolute(file, error);
@@ -209,7 +214,8 @@ Done record(const std::vector<std::string>& words) {
   if (is_other_file(path)) return misuse(fmt::format("record: {} is no trace, and is not overwritten", file));
   setenv("STACKTIDE_TRACE", path.c_str(), 1);
   if (arguments->has("--full")) setenv("STACKTIDE_TRACE_FULL", full.c_str(), 1);
-  if (arguments->has("--limit")) setenv("STACKTIDE_TRACE_LIMIT", arguments->value("--limit").c_str(), 1);
+  if (arguments->has("--limit"))
+    setenv("STACKTIDE_TRACE_LIMIT", fmt::format("{}", static_cast<std::uint64_t>(*limit)).c_str(), 1);
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   const std::int64_t began = now.tv_sec * std::int64_t{1'000'000'000} + now.tv_nsec;
