@@ -3,6 +3,7 @@
 #include "channel_core.h"
 
 #include <cstdlib>
+#include <mutex>
 #include <new>
 
 #include "fatal.h"
@@ -69,15 +70,7 @@ void* stacktide_chan_make_impl(std::uint64_t capacity) {
   return c;
 }
 
-void stacktide_chan_retain_impl(void* channel) {
-  static_cast<Channel*>(channel)->references.fetch_add(1, std::memory_order_relaxed);
-}
-
-// 1: it was the last; the caller takes out what is left and then frees.
-std::uint64_t stacktide_chan_release_impl(void* channel) {
-  return static_cast<Channel*>(channel)->references.fetch_sub(1, std::memory_order_acq_rel) == 1 ? 1 : 0;
-}
-
+// The last handle has gone, and has taken out what was left.
 void stacktide_chan_free_impl(void* channel) {
   auto* c = static_cast<Channel*>(channel);
   std::free(c->ring);

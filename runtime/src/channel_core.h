@@ -8,15 +8,16 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 
+#include "lock.h"
 #include "stacktide/detail/entries.h"
+#include "stacktide/detail/shared_core.h"
 #include "wait_queue.h"
 
 namespace stacktide::runtime {
 
-struct Channel {
-  std::mutex lock;
+struct Channel : detail::shared_core {
+  Lock lock;
   std::uint64_t capacity = 0;
   std::uint64_t length = 0;
   std::uint64_t head = 0;
@@ -24,7 +25,6 @@ struct Channel {
   WaitQueue receivers;
   WaitQueue senders;
   bool closed = false;
-  std::atomic<std::uint64_t> references = 1;
 };
 
 // Both under the channel's lock. False: it would have to wait. Sending on a closed channel ends the program.

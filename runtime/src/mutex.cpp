@@ -49,11 +49,7 @@ mutex_state* stacktide_mutex_make_impl() {
   return m;
 }
 
-void stacktide_mutex_retain_impl(mutex_state* core) { of(core).references.fetch_add(1, std::memory_order_relaxed); }
-
-void stacktide_mutex_release_impl(mutex_state* core) {
-  if (of(core).references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete &of(core);
-}
+void stacktide_mutex_free_impl(mutex_state* core) { delete &of(core); }
 
 // 1: the caller has it; 0: it was woken to try again, with woken = 1.
 std::uint64_t stacktide_mutex_lock_impl(mutex_state* core, std::uint64_t woken) {

@@ -5,6 +5,10 @@
 namespace stacktide::runtime {
 namespace {
 
+// With one P there is nobody to steal, and what its owner does needs no locked instruction, of which each costs as much as
+// twenty others.
+bool alone() { return scheduler.max_procs == 1; }
+
 // Moves half of the full ring and g to the global queue. False when thieves made room meanwhile.
 bool spill(P& p, Goroutine* g, std::uint32_t head, std::uint32_t tail) {
   const std::uint32_t n = (tail - head) / 2;
@@ -19,6 +23,10 @@ bool spill(P& p, Goroutine* g, std::uint32_t head, std::uint32_t tail) {
 // Only the owner fills run_next; a thief may empty it.
 Goroutine* take_run_next(P& p) {
   Goroutine* next = p.run_next.load(std::memory_order_relaxed);
+  if (alone()) {
+    p.run_next.store(nullptr, std::memory_order_relaxed);
+    return next;
+  }
   if (next != nullptr && p.run_next.compare_exchange_strong(next, nullptr, std::memory_order_acq_rel)) return next;
   return nullptr;
 }
@@ -29,6 +37,10 @@ Goroutine* take_from_ring(P& p) {
     const std::uint32_t tail = p.run_tail.load(std::memory_order_relaxed);
     if (tail == head) return nullptr;
     Goroutine* g = p.run_queue[head % kRunQueue].load(std::memory_order_relaxed);
+    if (alone()) {
+      p.run_head.store(head + 1, std::memory_order_release);
+      return g;
+    }
     if (p.run_head.compare_exchange_strong(head, head + 1, std::memory_order_acq_rel)) return g;
   }
 }
@@ -37,8 +49,15 @@ Goroutine* take_from_ring(P& p) {
 
 void run_queue_put(P& p, Goroutine* g, bool next) {
   if (next) {
-    g = p.run_next.exchange(g, std::memory_order_acq_rel);
-    if (g == nullptr) return;
+    Goroutine* before = nullptr;
+    if (alone()) {
+      before = p.run_next.load(std::memory_order_relaxed);
+      p.run_next.store(g, std::memory_order_release);
+    } else {
+      before = p.run_next.exchange(g, std::memory_order_acq_rel);
+    }
+    if (before == nullptr) return;
+    g = before;
   }
   for (;;) {
     const std::uint32_t head = p.run_head.load(std::memory_order_acquire);
@@ -71,7 +90,8 @@ Goroutine* run_queue_steal(P& p, P& victim) {
     if (there > kRunQueue) continue;  // head and tail were read at different times
     if (n == 0) {
       Goroutine* next = victim.run_next.load(std::memory_order_acquire);
-      if (next == nullptr || !victim.run_next.compare_exchange_strong(next, nullptr, std::memory_order_acq_rel)) return nullptr;
+      if (next == nullptr || !victim.run_next.compare_exchange_strong(next, nullptr, std::memory_order_acq_rel))
+        return nullptr;
       return next;
     }
     for (std::uint32_t i = 0; i < n; ++i) {

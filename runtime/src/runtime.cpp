@@ -7,6 +7,7 @@
 #include <mutex>
 #include <new>
 
+#include "adjust_words.h"
 #include "escape.h"
 #include "events.h"
 #include "fatal.h"
@@ -75,6 +76,7 @@ void start_runtime() {
   find_stack_maps(options.adjust);
   prepare_escape_check(options.strict);
   find_vector_state();
+  find_adjust_words();
   prepare_library_calls();
   speak_when_terminated();
   install_handlers();

@@ -212,11 +212,16 @@ extern "C" __attribute__((visibility("hidden"))) void stacktide_tsan_enter_gorou
 }
 #endif
 
-std::int64_t clock_now() {
+namespace {
+std::int64_t read_clock(clockid_t clock) {
   timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return now.tv_sec * std::int64_t{1000000000} + now.tv_nsec;
 }
+}  // namespace
+
+std::int64_t clock_now() { return read_clock(CLOCK_MONOTONIC); }
+std::int64_t coarse_clock() { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
 void schedule(M& m) {
   if (m.next_p != nullptr) {
@@ -278,6 +283,8 @@ P* own_p() {
 void enqueue(Goroutine* g, bool next) {
   if (P* p = own_p()) {
     run_queue_put(*p, g, next);
+    // The only P: nobody else could take it.
+    if (scheduler.max_procs == 1) return;
   } else {
     global_put(&g, 1);
   }
@@ -329,7 +336,9 @@ void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const vo
     g->wait_reason = reason;
     g->wait_object = object;
     if (status == status_waiting) {
-      g->wait_since = clock_now();
+      // A sleep and a mutex go by it; for the others it is for people, unless it is recorded.
+      const bool exact = reason == wait_reason_sleep || reason == wait_reason_mutex || is_recording();
+      g->wait_since = exact ? clock_now() : coarse_clock();
       scheduler.now.store(g->wait_since, std::memory_order_relaxed);
     }
   }

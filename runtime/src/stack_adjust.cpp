@@ -8,6 +8,7 @@
 // Rejected: to look at each run of words for what it is (three times the price of scanning for small frames).
 #include <bit>
 
+#include "adjust_words.h"
 #include "scheduler.h"
 #include "stack_map.h"
 
@@ -75,18 +76,9 @@ class Adjuster {
   std::uint64_t place(std::uint64_t address) const { return address - move_.lo < size_ ? address + move_.delta : address; }
 
   std::uint32_t range(std::uint64_t from, std::uint64_t to) {
-    std::uint32_t changed = 0;
-    const std::uint64_t lo = move_.lo;
-    const std::uint64_t size = size_;
-    const std::uint64_t delta = move_.delta;
     if (from >= to) return 0;
-    auto* word = &at(place(from));
-    for (const auto* end = word + (to - from) / 8; word != end; ++word) {
-      const bool inside = *word - lo <= size;
-      *word += inside ? delta : 0;
-      changed += inside;
-    }
-    return changed;
+    std::uint64_t* words = &at(place(from));
+    return adjust_words(words, words + (to - from) / 8, move_.lo, size_, move_.delta);
   }
   void check(std::uint64_t from, std::uint64_t to) {
     if (from >= to) return;

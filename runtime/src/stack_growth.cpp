@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "adjust_words.h"
 #include "events.h"
 #include "fatal.h"
 #include "handoff.h"
@@ -94,14 +95,7 @@ bool may_copy(Goroutine& g, bool note) {
 }
 
 std::uint32_t adjust(std::uint64_t from, std::uint64_t to, std::uint64_t old_lo, std::uint64_t size, std::uint64_t delta) {
-  std::uint32_t adjusted = 0;
-  for (std::uint64_t at = from; at < to; at += 8) {
-    std::uint64_t& word = *words(at);
-    const bool inside = word - old_lo <= size;
-    word += inside ? delta : 0;
-    adjusted += inside;
-  }
-  return adjusted;
+  return from < to ? adjust_words(words(from), words(to), old_lo, size, delta) : 0;
 }
 
 // Adjusts the copy of a segment, word by word.

@@ -4,8 +4,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 
+#include "lock.h"
 #include "stack.h"
 #include "stacktide/detail/mutex_state.h"
 #include "wait_queue.h"
@@ -15,20 +15,18 @@ namespace stacktide::runtime {
 static_assert(k_mutex_locked == detail::mutex_state::kLocked);
 
 struct Mutex : detail::mutex_state {
-  std::mutex lock;
+  Lock lock;
   WaitQueue waiters;
   bool candidate = false;  // a waiter was woken and has not come back yet
   bool starving = false;
-  std::atomic<std::uint64_t> references = 1;
 
   std::uint32_t contended() const { return waiters.empty() ? 0 : kContended; }
 };
 
-struct WaitGroup {
-  std::mutex lock;
+struct WaitGroup : detail::shared_core {
+  Lock lock;
   std::int64_t count = 0;
   WaitQueue waiters;
-  std::atomic<std::uint64_t> references = 1;
 };
 
 }  // namespace stacktide::runtime

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "stacktide/detail/entries.h"
+#include "stacktide/detail/shared_core.h"
 #include "stacktide/detail/value_word.h"
 
 namespace stacktide {
@@ -30,7 +31,7 @@ class channel {
   static channel make(std::size_t capacity = 0) { return channel(detail::stacktide_chan_make(capacity)); }
 
   channel(const channel& other) : core_(other.core_) {
-    if (core_ != nullptr) detail::stacktide_chan_retain(core_);
+    if (core_ != nullptr) static_cast<detail::shared_core*>(core_)->retain();
   }
   channel(channel&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
   channel& operator=(channel other) noexcept {
@@ -38,7 +39,7 @@ class channel {
     return *this;
   }
   ~channel() {
-    if (core_ == nullptr || detail::stacktide_chan_release(core_) == 0) return;
+    if (core_ == nullptr || !static_cast<detail::shared_core*>(core_)->release()) return;
     while (try_recv()) {
     }
     detail::stacktide_chan_free(core_);

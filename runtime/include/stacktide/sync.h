@@ -12,6 +12,7 @@
 
 #include "stacktide/detail/entries.h"
 #include "stacktide/detail/mutex_state.h"
+#include "stacktide/detail/shared_core.h"
 
 namespace stacktide {
 
@@ -22,13 +23,15 @@ namespace stacktide {
 class mutex {
  public:
   mutex() : core_(detail::stacktide_mutex_make()) {}
-  mutex(const mutex& other) : core_(other.core_) { detail::stacktide_mutex_retain(core_); }
+  mutex(const mutex& other) : core_(other.core_) { core_->retain(); }
   mutex& operator=(const mutex& other) {
     mutex copy(other);
     std::swap(core_, copy.core_);
     return *this;
   }
-  ~mutex() { detail::stacktide_mutex_release(core_); }
+  ~mutex() {
+    if (core_->release()) detail::stacktide_mutex_free(core_);
+  }
 
   void lock() const {
     if (core_->lock_now()) return;
@@ -75,13 +78,15 @@ class once {
 class wait_group {
  public:
   wait_group() : core_(detail::stacktide_wait_group_make()) {}
-  wait_group(const wait_group& other) : core_(other.core_) { detail::stacktide_wait_group_retain(core_); }
+  wait_group(const wait_group& other) : core_(other.core_) { core_->retain(); }
   wait_group& operator=(const wait_group& other) {
     wait_group copy(other);
     std::swap(core_, copy.core_);
     return *this;
   }
-  ~wait_group() { detail::stacktide_wait_group_release(core_); }
+  ~wait_group() {
+    if (core_->release()) detail::stacktide_wait_group_free(core_);
+  }
 
   // Adds n to the counter. Below zero the program ends ("sync: negative WaitGroup counter").
   void add(std::int64_t n) const { detail::stacktide_wait_group_add(core_, n); }
@@ -90,7 +95,7 @@ class wait_group {
   void wait() const { detail::stacktide_wait_group_wait(core_); }
 
  private:
-  void* core_;
+  detail::shared_core* core_;
 };
 
 }  // namespace stacktide

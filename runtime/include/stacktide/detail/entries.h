@@ -48,6 +48,7 @@ struct select_outcome {
 };
 
 struct mutex_state;
+struct shared_core;
 
 using function = void (*)(void*);
 struct escape_subject;
@@ -72,8 +73,6 @@ extern std::uint64_t stacktide_arena_lo;
 extern std::uint64_t stacktide_arena_size;
 
 void* stacktide_chan_make(std::uint64_t capacity);
-void stacktide_chan_retain(void* channel);
-std::uint64_t stacktide_chan_release(void* channel);
 void stacktide_chan_free(void* channel);
 std::uint64_t stacktide_chan_send(void* channel, std::uint64_t value);
 void stacktide_chan_send_closed();
@@ -89,17 +88,15 @@ two_words stacktide_select(const select_case* cases, std::uint64_t count);
 void stacktide_select_finish(std::uint64_t outcome);
 
 mutex_state* stacktide_mutex_make();
-void stacktide_mutex_retain(mutex_state* mutex);
-void stacktide_mutex_release(mutex_state* mutex);
+void stacktide_mutex_free(mutex_state* mutex);
 std::uint64_t stacktide_mutex_lock(mutex_state* mutex, std::uint64_t woken);
 void stacktide_mutex_unlock(mutex_state* mutex);
 std::uint64_t stacktide_mutex_waiting(mutex_state* mutex);
 
-void* stacktide_wait_group_make();
-void stacktide_wait_group_retain(void* group);
-void stacktide_wait_group_release(void* group);
-void stacktide_wait_group_add(void* group, std::int64_t n);
-void stacktide_wait_group_wait(void* group);
+shared_core* stacktide_wait_group_make();
+void stacktide_wait_group_free(shared_core* group);
+void stacktide_wait_group_add(shared_core* group, std::int64_t n);
+void stacktide_wait_group_wait(shared_core* group);
 }
 
 }  // namespace stacktide::detail

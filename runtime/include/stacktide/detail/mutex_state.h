@@ -1,13 +1,14 @@
-// The part of a mutex that its handle changes by itself, when there is nobody to wait for or to wake: the first word of the
-// core.
+// The part of a mutex that its handle changes by itself, when there is nobody to wait for or to wake.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
+#include "stacktide/detail/shared_core.h"
+
 namespace stacktide::detail {
 
-struct mutex_state {
+struct mutex_state : shared_core {
   static constexpr std::uint32_t kLocked = 1;
   static constexpr std::uint32_t kContended = 2;  // unlocking is not enough: somebody waits
 
