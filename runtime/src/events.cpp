@@ -113,7 +113,11 @@ void record_event(const Event& given, std::uint64_t caller, std::uint32_t chain,
 
 void announce_events() {
   const std::uint64_t total = all_events();
-  if (total != announced.exchange(total, std::memory_order_relaxed)) stacktide_events_pending(rings);
+  if (total == announced.load(std::memory_order_acquire)) return;
+  stacktide_events_pending(rings);
+  // After the hook: a thread that ends the program must not go by what the monitor is only about to announce. Twice is no
+  // harm.
+  announced.store(total, std::memory_order_release);
 }
 
 bool unannounced_events() { return all_events() != announced.load(std::memory_order_relaxed); }

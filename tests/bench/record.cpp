@@ -1,4 +1,4 @@
-// bench_record [ROUNDS]: what recording costs the program that is recorded.
+// bench_record [ROUNDS [NAME]]: what recording costs the program that is recorded.
 //
 // Each program runs without and with STACKTIDE_TRACE in turns and measures itself, so that its start and the file's removal
 // do not count. Printed are the medians and the median of the ratios of the pairs, by the program's clock and by the
@@ -83,12 +83,13 @@ int main(int argc, char** argv) {
   const std::vector<Load> loads = {
       {"growths", {test_program("record_load_O2"), "growths", "100000"}, 500'000},
       {"growths of short-lived goroutines", {test_program("trace_load_O2"), "500000"}, 500'000},
-      {"yields", {test_program("record_load_O2"), "yields", "3000000"}, 6'000'000},
+      {"yields", {test_program("record_load_O2"), "yields", "5000000"}, 10'000'000},
       {"waits", {test_program("record_load_O2"), "waits", "300000"}, 600'000},
       {"spawns", {test_program("record_load_O2"), "spawns", "300000"}, 300'000},
   };
   fmt::print("{} pairs; ns for each, and ratios of the pairs: wall time, processor time\n", rounds);
   for (const auto& load : loads) {
+    if (argc > 2 && std::string(load.name).find(argv[2]) == std::string::npos) continue;
     std::vector<double> plain;
     std::vector<double> recorded;
     std::vector<double> wall;
