@@ -8,7 +8,7 @@ set -eu
 root="$(cd "$(dirname "$0")/../.." && pwd)"
 build="${BUILD:-$root/build/release}"
 case " $* " in
-  *" --help "* | *" -h "* | *" --no-build "*) ;;
+  *" --help "* | *" -h "* | *" --list "* | *" --no-build "*) ;;
   *)
     if [ ! -f "$build/CMakeCache.txt" ]; then
       echo "compare.sh: $build is not configured; run ./test.sh once, or: cmake --preset release" >&2

@@ -19,7 +19,8 @@ namespace {
 Output compare(std::vector<std::string> arguments, std::vector<std::string> environment = {}) {
   arguments.insert(arguments.begin(), {STACKTIDE_SOURCE_DIR "/tests/bench/compare.sh", "--no-build", "--quick"});
   environment.emplace_back("BUILD=" STACKTIDE_BUILD_DIR);
-  return run(arguments, kTimeout, {.env = environment});
+  // The first run builds Go's side.
+  return run(arguments, 8 * kTimeout, {.env = environment});
 }
 
 json read_json(const std::string& path) {
