@@ -1,5 +1,6 @@
 // tests/bench/compare.sh at its quickest: that every side runs, and that what it prints and writes is whole. The figures are
 // not looked at.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -20,7 +21,7 @@ Output compare(std::vector<std::string> arguments, std::vector<std::string> envi
   arguments.insert(arguments.begin(), {STACKTIDE_SOURCE_DIR "/tests/bench/compare.sh", "--no-build", "--quick"});
   environment.emplace_back("BUILD=" STACKTIDE_BUILD_DIR);
   // The first run builds Go's side.
-  return run(arguments, 8 * kTimeout, {.env = environment});
+  return run(arguments, 8 * kTimeout, {.env = environment, .folder = {}});
 }
 
 json read_json(const std::string& path) {

@@ -37,6 +37,7 @@ double parked_bytes(long);
 double direct_calls(long n);
 double inlined_calls(long n);
 double library_calls(long n);
+double c_library_calls(long n);
 double indirect_calls(long n);
 
 }  // namespace bench

@@ -29,6 +29,7 @@ constexpr bench::Benchmark kBenchmarks[] = {
     {"call_direct", bench::direct_calls, 1},
     {"call_inlined", bench::inlined_calls, 1},
     {"call_library", bench::library_calls, 1},
+    {"call_library_c", bench::c_library_calls, 1},
     {"call_indirect", bench::indirect_calls, 1},
     {"thread_switch_same", bench::thread_switches_same, 2},
     {"thread_switch_other", bench::thread_switches_other, 2},

@@ -45,6 +45,8 @@ ROWS = (
     Row("call_direct", "call a function that calls another: two stack checks (in Go one). Plain: without checks", each_procs=False),
     Row("call_inlined", "the same work inlined: none", each_procs=False),
     Row("call_library", "call a function of a library, compiled without checks: it runs on the thread's stack. Plain: a direct call", each_procs=False),
+    Row("call_library_c", "the same with a C function that the linker knows no argument types of: what may be arguments on the stack is copied",
+        each_procs=False),
     Row("call_indirect", "as call_direct, the first call through a pointer", each_procs=False),
     Row("thread_switch_same", "hand a value to another thread of the same processor; goroutines are locked to their threads", each_procs=False),
     Row("thread_switch_other", "the same, to a thread of another processor", each_procs=False),
