@@ -256,9 +256,7 @@ func shrinks(int) float64 {
 		}()
 	}
 	deep.Wait()
-	for i := 0; i < 10; i++ {
-		runtime.Gosched()
-	}
+	time.Sleep(20 * time.Millisecond) // until all wait
 	collect := func() float64 {
 		start := time.Now()
 		runtime.GC()
@@ -305,9 +303,7 @@ func parkedBytes(int) float64 {
 			}()
 		}
 		there.Wait()
-		for i := 0; i < 10; i++ {
-			runtime.Gosched()
-		}
+		time.Sleep(20 * time.Millisecond) // until all wait
 	}
 	park(100)
 	before := residentBytes()

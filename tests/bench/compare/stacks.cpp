@@ -124,7 +124,7 @@ double shrinks(long) {
     });
   }
   deep.wait();
-  for (int i = 0; i < 10; ++i) stacktide::yield();
+  while (never.waiting() != kGoroutines) stacktide::yield();
   // From 32 to 16, 8 and 4 KiB; then until there is no more to do, for what looking costs.
   double took = 0;
   for (int i = 0; i < 3; ++i) {
@@ -157,7 +157,7 @@ double parked_bytes(long) {
       });
     }
     there.wait();
-    for (int i = 0; i < 10; ++i) stacktide::yield();
+    while (never.waiting() < static_cast<std::size_t>(n)) stacktide::yield();
   };
   park(100);
   const double before = resident_bytes();
