@@ -6,8 +6,9 @@
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config binutils gdb lldb-19 liblldb-19-dev python3-lldb-19 python3-dev pybind11-dev
   libunwind-dev libdw-dev libelf-dev libfmt-dev libcli11-dev nlohmann-json3-dev libcapstone-dev zlib1g-dev libzstd-dev liblzma-dev
   systemtap-sdt-dev libtomlplusplus-dev"
-# What the tests need besides: doctest, remote debugging, and the linkers that stacktide-link has to work with (gold and BFD are in binutils).
-TEST_PACKAGES="doctest-dev gdbserver lld file libxml2-utils python3-jsonschema python3-yaml golang-go"
+# What the tests need besides: doctest, remote debugging, and the linkers that stacktide-link has to work with (gold and BFD are in binutils); Go
+# and Boost.Context also for the benchmarks that compare with them.
+TEST_PACKAGES="doctest-dev gdbserver lld file libxml2-utils python3-jsonschema python3-yaml golang-go libboost-context-dev"
 
 say() { printf '%s\n' "$*" >&2; }
 
