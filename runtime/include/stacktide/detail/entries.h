@@ -100,6 +100,11 @@ void stacktide_wait_group_retain(void* group);
 void stacktide_wait_group_release(void* group);
 void stacktide_wait_group_add(void* group, std::int64_t n);
 void stacktide_wait_group_wait(void* group);
+
+// net.h. direction: 0 to read, 1 to write; deadline: as of deadline_after(). Returns a wait_status.
+std::uint64_t stacktide_net_wait(std::int64_t fd, std::uint64_t direction, std::int64_t deadline);
+// What close(2) made of errno, 0 when it was done.
+std::uint64_t stacktide_net_close(std::int64_t fd);
 }
 
 }  // namespace stacktide::detail
