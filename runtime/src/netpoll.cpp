@@ -137,7 +137,7 @@ bool start_poller() {
 }  // namespace
 
 bool poll_network() {
-  const int fd = epoll.load(std::memory_order_relaxed);
+  const int fd = epoll.load(std::memory_order_acquire);
   if (fd < 0) return false;
   epoll_event events[kBatch];
   const int n = epoll_wait(fd, events, kBatch, 0);
