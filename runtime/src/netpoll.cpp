@@ -3,16 +3,18 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <new>
-#include <thread>
 
 #include "fatal.h"
+#include "handoff.h"
 #include "scheduler.h"
 #include "stacktide/net.h"
 #include "timers.h"
+#include "worker.h"
 
 namespace stacktide::runtime {
 namespace {
@@ -26,6 +28,10 @@ constinit std::atomic<PollDescriptor*> blocks[kBlocks] = {};
 
 constinit std::mutex start_lock;  // leaf; also guards the making of blocks
 constinit std::atomic<int> epoll = -1;
+
+constinit int interrupt = -1;                 // an eventfd, readable when the M that watches is woken
+constinit std::atomic<bool> watched = false;  // an M sleeps in epoll_wait(), or is about to
+constexpr std::uint64_t kInterrupt = ~std::uint64_t{0};
 
 constexpr int kBatch = 64;  // reports that one call takes
 
@@ -96,6 +102,7 @@ bool wake_slot(PollSlot& slot, wait_status status) {
 }
 
 bool handle(const epoll_event& event) {
+  if (event.data.u64 == kInterrupt) return false;
   PollDescriptor& d = *find(static_cast<std::uint32_t>(event.data.u64));
   std::lock_guard guard(d.lock);
   if (d.arming != event.data.u64 >> 32) return false;
@@ -111,26 +118,20 @@ bool handle(const epoll_event& event) {
   return any;
 }
 
-void poller_main() {
-  epoll_event events[kBatch];
-  for (;;) {
-    const int n = epoll_wait(epoll.load(), events, kBatch, -1);
-    if (n < 0 && errno != EINTR) fatal("epoll_wait() failed");
-    if (n <= 0) continue;
-    scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
-    for (int i = 0; i < n; ++i) handle(events[i]);
-    done_waking();
-  }
-}
-
-bool start_poller() {
+bool start_epoll() {
   if (epoll.load(std::memory_order_acquire) >= 0) return true;
   std::lock_guard guard(start_lock);
   if (epoll.load(std::memory_order_relaxed) >= 0) return true;
   const int fd = epoll_create1(EPOLL_CLOEXEC);
-  if (fd < 0) return false;
+  interrupt = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  // Reported for as long as it is not read, to whoever asks.
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = kInterrupt}};
+  if (fd < 0 || interrupt < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, interrupt, &event) != 0) {
+    if (fd >= 0) close(fd);
+    if (interrupt >= 0) close(interrupt);
+    return false;
+  }
   epoll.store(fd, std::memory_order_release);
-  std::thread(poller_main).detach();
   return true;
 }
 
@@ -146,6 +147,37 @@ bool poll_network() {
   return any;
 }
 
+bool network_unwatched() { return epoll.load(std::memory_order_relaxed) >= 0 && !watched.load(std::memory_order_seq_cst); }
+
+bool watch_network(M& m) {
+  const int fd = epoll.load(std::memory_order_acquire);
+  if (fd < 0 || watched.exchange(true, std::memory_order_seq_cst)) return false;
+  epoll_event events[kBatch];
+  int n = 0;
+  m.watching.store(true, std::memory_order_seq_cst);
+  if (m.wakeup.load(std::memory_order_seq_cst) == 0) n = epoll_wait(fd, events, kBatch, -1);
+  m.watching.store(false, std::memory_order_relaxed);
+  int reports = 0;
+  for (int i = 0; i < n; ++i) {
+    std::uint64_t count = 0;
+    // It may have been read already.
+    if (events[i].data.u64 != kInterrupt || read(interrupt, &count, sizeof count) < 0) ++reports;
+  }
+  watched.store(false, std::memory_order_seq_cst);
+  if (reports == 0) return true;
+  scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
+  wake_self(m);
+  for (int i = 0; i < n; ++i) handle(events[i]);
+  done_waking();
+  return true;
+}
+
+void interrupt_watch() {
+  const std::uint64_t one = 1;
+  // It fails when it is readable anyway.
+  if (write(interrupt, &one, sizeof one) < 0) return;
+}
+
 extern "C" {
 
 std::uint64_t stacktide_net_wait_impl(std::int64_t fd, std::uint64_t direction, std::int64_t deadline) {
@@ -159,7 +191,7 @@ std::uint64_t stacktide_net_wait_impl(std::int64_t fd, std::uint64_t direction, 
   if (slot.waits()) panic("net: another goroutine waits for the same file descriptor already");
   const auto now = look(d->fd, static_cast<std::uint32_t>(direction));
   if (now != wait_status::timed_out || deadline <= clock_now()) return answer(now);
-  if (!start_poller()) return answer(wait_status::failed);
+  if (!start_epoll()) return answer(wait_status::failed);
   slot.goroutine = g;
   slot.decided.store(false, std::memory_order_relaxed);
   slot.timed = deadline != INT64_MAX;
