@@ -97,7 +97,7 @@ TEST_CASE(
   const auto grouped = text({"list", "--group", "status"}, child);
   INFO(grouped);
   CHECK(std::regex_match(
-      grouped, std::regex("count  status +ids *\n *2,?002  IO wait  [-, 0-9a-z]+\n2,?002 goroutines in 1 group\n")));
+      grouped, std::regex(" *count  status +ids *\n *2,?002  IO wait  [-, 0-9a-z]+\n2,?002 goroutines in 1 group\n")));
 
   // Each names its descriptor.
   std::map<std::string, std::string> descriptors;
