@@ -134,13 +134,22 @@ void deadlines() {
   const auto filled = fill(p.a);
   RT_CHECK(filled > 0);
   RT_CHECK(wait_writable(p.a, 3ms) == wait_status::timed_out);
-  go([=] { drain(p.b); });
+  wait_group others;
+  others.add(2);
+  go([=] {
+    drain(p.b);
+    others.done();
+  });
   RT_CHECK(wait_writable(p.a, 1h) == wait_status::ready);
   // Those that lost are gone.
   RT_CHECK(wait_readable(p.a, 3ms) == wait_status::timed_out);
   RT_CHECK(wait_readable(p.a, std::chrono::hours::min()) == wait_status::timed_out);
-  go([=] { put(p.b, 'z'); });
+  go([=] {
+    put(p.b, 'z');
+    others.done();
+  });
   RT_CHECK(wait_readable(p.a, std::chrono::hours::max()) == wait_status::ready);
+  others.wait();
   RT_CHECK(close_fd(p.a) == 0 && close_fd(p.b) == 0);
 }
 
@@ -313,9 +322,15 @@ void ends() {
   RT_CHECK(close_fd(p.a) == 0);
 
   p = make_pair();
-  go([=] { RT_CHECK(shutdown(p.b, SHUT_WR) == 0); });
+  wait_group shut;
+  shut.add(1);
+  go([=] {
+    RT_CHECK(shutdown(p.b, SHUT_WR) == 0);
+    shut.done();
+  });
   RT_CHECK(wait_readable(p.a) == wait_status::ready);
   RT_CHECK(read(p.a, &byte, 1) == 0);
+  shut.wait();
   RT_CHECK(close_fd(p.a) == 0 && close_fd(p.b) == 0);
 
   int pipe_ends[2];
