@@ -1,6 +1,7 @@
 #include "handoff.h"
 
 #include "monitor.h"
+#include "netpoll.h"
 #include "scheduler.h"
 
 namespace stacktide::runtime {
@@ -98,6 +99,29 @@ void wake_one() {
   run_p(p, true);
 }
 
+void wake_self(M& m) {
+  std::uint32_t none = 0;
+  if (scheduler.idle_ps.load(std::memory_order_seq_cst) == 0 ||
+      !scheduler.spinning_ms.compare_exchange_strong(none, 1, std::memory_order_seq_cst))
+    return;
+  {
+    std::lock_guard guard(scheduler.lock);
+    M** at = &scheduler.idle_m_list;
+    while (*at != nullptr && *at != &m) at = &(*at)->next_idle;
+    // Not there: somebody has woken it meanwhile, or it sleeps for something else.
+    P* p = *at == nullptr ? nullptr : take_idle_p();
+    if (p != nullptr) {
+      *at = m.next_idle;
+      --scheduler.idle_ms;
+      m.next_p = p;
+      m.spinning = true;
+      m.wakeup.store(1, std::memory_order_relaxed);
+      return;
+    }
+  }
+  scheduler.spinning_ms.fetch_sub(1, std::memory_order_seq_cst);
+}
+
 bool yield_p(M& m) {
   if (scheduler.waiting_ms.load(std::memory_order_relaxed) == 0) return false;
   std::lock_guard guard(scheduler.lock);
@@ -125,7 +149,9 @@ void give_p(P& p) {
     std::lock_guard guard(scheduler.lock);
     p.m.store(nullptr, std::memory_order_relaxed);
     if (hand_to_waiting_m(p)) return;
-    if (run_queue_empty(p) && scheduler.global_size.load(std::memory_order_relaxed) == 0) {
+    // This M does not go to sleep. Another one that finds nothing does, and watches.
+    const bool needed = network_unwatched();
+    if (!needed && run_queue_empty(p) && scheduler.global_size.load(std::memory_order_relaxed) == 0) {
       put_idle_p(p);
       return;
     }

@@ -23,6 +23,9 @@ void sleep_for_p(M& m);
 
 // If a P is idle and nobody looks for work, somebody starts to.
 void wake_one();
+// By m itself, in sleep_for_p(): there is going to be work. If m would have been woken for it, m takes an idle P and is
+// awake.
+void wake_self(M& m);
 // Takes an idle P for m. False: there is none.
 bool acquire_p(M& m);
 // Waits, on the calling M's thread, until it has a P.

@@ -12,6 +12,7 @@
 #include "events.h"
 #include "goroutine.h"
 #include "hot_splits.h"
+#include "netpoll.h"
 #include "processor.h"
 #include "scheduler.h"
 #include "stack_map.h"
@@ -40,6 +41,7 @@ using type_mutex = Mutex;
 using type_wait_group = WaitGroup;
 using type_wait_queue = WaitQueue;
 using type_waiter = Waiter;
+using type_poll_descriptor = PollDescriptor;
 
 // M is published with its private part too; offsetof on these (standard layout but for atomics) is what GCC supports.
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"

@@ -7,6 +7,7 @@
 
 #include "events.h"
 #include "fatal.h"
+#include "netpoll.h"
 #include "scheduler.h"
 #include "spans.h"
 #include "stack_growth.h"
@@ -24,6 +25,8 @@ constexpr int kPatience = 50;  // looks in vain before they become fewer
 constexpr std::int64_t kTrimPeriod = 1'000'000'000;
 // A live trace hears of events at the latest after this, however few there are.
 constexpr std::int64_t kAnnouncePeriod = 100'000'000;
+// While all Ms have something to run, descriptors are looked at after this long.
+constexpr std::int64_t kNetworkPeriod = 1'000'000;
 
 // Lives as long as the process: threads may still use it while main returns.
 struct Monitor {
@@ -32,6 +35,7 @@ struct Monitor {
   bool woken = false;          // something changed since the last look
   std::int64_t next_trim = 0;  // when memory is looked for that can go; 0: not planned
   std::int64_t announced = 0;  // when events were last announced; this thread's own
+  std::int64_t polled = 0;     // the same of descriptors
 };
 
 // The monitor waits and looks at no P.
@@ -61,13 +65,23 @@ void trim_memory() {
 
 bool ps_run() { return scheduler.idle_ps.load(std::memory_order_seq_cst) != scheduler.max_procs; }
 
+// True: somebody was made ready.
+bool look_at_network(Monitor& self, std::int64_t now) {
+  if (now - self.polled < kNetworkPeriod || !network_unwatched()) return false;
+  self.polled = now;
+  scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
+  const bool any = poll_network();
+  done_waking();
+  return any;
+}
+
 // Until a timer or a shrink is due, something changes, or it is time for another look at the Ps.
 void wait_for_change(Monitor& self, std::unique_lock<std::mutex>& guard, std::int64_t period) {
   std::int64_t until = next_timer();
   if (self.next_trim != 0 && (until == 0 || self.next_trim < until)) until = self.next_trim;
   // Either this thread sees the P that watch_ps() is about, or watch_ps() sees that it must wake this thread.
   asleep.store(true, std::memory_order_seq_cst);
-  if (ps_run()) {
+  if (ps_run() || network_unwatched()) {
     asleep.store(false, std::memory_order_relaxed);
     const std::int64_t look = clock_now() + period;
     if (until == 0 || look < until) until = look;
@@ -97,7 +111,8 @@ void monitor_main() {
       self.announced = now;
       announce_events();
     }
-    if (run_timers(now) || look_at_ps(now)) {
+    const bool reported = look_at_network(self, now);
+    if (run_timers(now) || look_at_ps(now) || reported) {
       in_vain = 0;
       period = kShortest;
     } else if (++in_vain > kPatience && period < kLongest) {

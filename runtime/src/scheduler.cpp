@@ -8,6 +8,7 @@
 #include "fatal.h"
 #include "handoff.h"
 #include "metadata.h"
+#include "netpoll.h"
 #include "recorder.h"
 #include "stack.h"
 #include "stack_growth.h"
@@ -101,6 +102,7 @@ bool work_anywhere() {
 bool everyone_asleep() {
   return scheduler.idle_ps.load(std::memory_order_relaxed) == scheduler.max_procs &&
          scheduler.blocking.load(std::memory_order_relaxed) == 0 && scheduler.timers.load(std::memory_order_relaxed) == 0 &&
+         scheduler.io_waiters.load(std::memory_order_relaxed) == 0 &&
          scheduler.wakers.load(std::memory_order_seq_cst) == 0 && scheduler.live.load(std::memory_order_relaxed) != 0 &&
          !scheduler.stopping.load(std::memory_order_relaxed) && !work_anywhere();
 }
@@ -183,6 +185,7 @@ Goroutine* find_runnable(M& m) {
         m.status.store(m_status_spinning, std::memory_order_relaxed);
         if (Goroutine* g = steal(p)) return g;
       }
+      if (poll_network()) continue;
     }
     rest(m);
   }

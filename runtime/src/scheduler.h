@@ -14,7 +14,7 @@
 // may put the goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first
 // and touches the goroutine no more afterwards; the thread returns to schedule() through the assembly.
 //
-// Locks, in this order: a channel's or wait group's lock; scheduler_lock; records_lock, arena_lock (leaves). No user code
+// Locks, in this order: a channel's, wait group's or poll descriptor's lock; scheduler_lock; records_lock, arena_lock (leaves). No user code
 // runs under any.
 //
 // Rejected: the caller's thread as first M (main's goroutine may end on another thread while that one runs something long;
@@ -69,6 +69,8 @@ struct Scheduler {
   bool running;                // run() is active
   // Threads without a P that are about to make a goroutine ready: while there are some, silence is no deadlock.
   std::atomic<std::uint32_t> wakers;
+  // Goroutines that wait for a file descriptor without a deadline; those with one are among the timers.
+  std::atomic<std::uint32_t> io_waiters;
 };
 extern Scheduler scheduler;
 

@@ -10,6 +10,7 @@
 
 #include "fatal.h"
 #include "metadata.h"
+#include "netpoll.h"
 #include "scheduler.h"
 #include "tsan.h"
 
@@ -100,13 +101,20 @@ void start_m(P* p, bool spinning) {
 }
 
 void sleep_m(M& m) {
-  while (m.wakeup.load(std::memory_order_acquire) == 0) futex(m.wakeup, FUTEX_WAIT, 0);
+  while (m.wakeup.load(std::memory_order_acquire) == 0) {
+    if (!watch_network(m)) futex(m.wakeup, FUTEX_WAIT, 0);
+  }
   m.wakeup.store(0, std::memory_order_relaxed);
 }
 
 void wake_m(M& m) {
-  m.wakeup.store(1, std::memory_order_release);
-  futex(m.wakeup, FUTEX_WAKE, 1);
+  // Either it is seen here that m watches, or m sees that it need not.
+  m.wakeup.store(1, std::memory_order_seq_cst);
+  if (m.watching.load(std::memory_order_seq_cst)) {
+    interrupt_watch();
+  } else {
+    futex(m.wakeup, FUTEX_WAKE, 1);
+  }
 }
 
 }  // namespace stacktide::runtime

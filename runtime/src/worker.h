@@ -32,6 +32,7 @@ struct alignas(64) M {
   std::uint64_t* guard_slot;          // the stackguard that checks on this thread read
   std::atomic<std::uint8_t> preempt;  // 1: what runs on it shall yield at its next failed check
   std::atomic<std::uint32_t> wakeup;  // futex word: 1 when woken
+  std::atomic<bool> watching;         // sleeps in epoll_wait(), not on its futex (netpoll.h)
   void* eh_globals;                   // __cxa_get_globals() of this thread
   void* fiber;                        // tsan.h
   bool spinning;
@@ -62,7 +63,7 @@ extern std::atomic<std::uint64_t> m_count;
 void reserve_ms();
 // Starts a thread that takes this P and schedules. Ends the program when there can be no more threads.
 void start_m(P* p, bool spinning);
-// Sleeps until wake_m. Called by the M itself.
+// Sleeps until wake_m, and watches the network meanwhile if nobody else does. Called by the M itself, under no lock.
 void sleep_m(M& m);
 void wake_m(M& m);
 

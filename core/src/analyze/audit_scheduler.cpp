@@ -17,6 +17,8 @@ namespace {
 constexpr std::array<std::string_view, 3> kForever = {"chan receive (nil chan)", "chan send (nil chan)",
                                                       "select (no cases)"};
 
+constexpr std::string_view kIoWait = "IO wait";
+
 class SchedulerAudit {
  public:
   SchedulerAudit(const Snapshot& snapshot, Audit& audit) : snapshot_(snapshot), audit_(audit) {}
@@ -40,7 +42,7 @@ class SchedulerAudit {
     for (const auto id : snapshot_.scheduler.global_queue) queued(id, "the global queue");
   }
 
-  // As the runtime decides it: all wait, and neither a timer nor a library call can wake one.
+  // As the runtime decides it: all wait, and neither a timer, a library call nor a file descriptor can wake one.
   void deadlock() {
     const auto waits = [](const Goroutine& g) { return g.system || g.status == "waiting" || g.status == "dead"; };
     const auto is = [](const Goroutine& g) { return !g.system && g.status == "waiting"; };
@@ -50,6 +52,8 @@ class SchedulerAudit {
       const auto found = snapshot_.scheduler.values.find(name);
       if (found == snapshot_.scheduler.values.end() || found->second != 0) return;
     }
+    if (std::ranges::any_of(snapshot_.goroutines, [&](const Goroutine& g) { return is(g) && g.wait_reason == kIoWait; }))
+      return;
     add(false, "deadlock", 0,
         fmt::format("{}, and nothing is left that could wake one: deadlock",
                     waiting == 1 ? "the only goroutine waits" : fmt::format("all {} goroutines wait", waiting)));

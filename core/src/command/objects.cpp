@@ -73,8 +73,9 @@ std::optional<HandleType> handle_type(std::string_view name) {
   strip(name, "class ");
   if (!strip(name, "stacktide::")) return std::nullopt;
   if (strip(name, "runtime::")) {
-    for (const auto& [structure, type] : {std::pair("Goroutine", "goroutine"), std::pair("Channel", "channel"),
-                                          std::pair("Mutex", "mutex"), std::pair("WaitGroup", "wait_group")}) {
+    for (const auto& [structure, type] :
+         {std::pair("Goroutine", "goroutine"), std::pair("Channel", "channel"), std::pair("Mutex", "mutex"),
+          std::pair("WaitGroup", "wait_group"), std::pair("PollDescriptor", "poll_descriptor")}) {
       if (name == structure) return HandleType{type, type, true};
     }
     return std::nullopt;
@@ -117,10 +118,11 @@ std::optional<ObjectReport> object_at(Session& session, Snapshot& snapshot, Addr
     const auto [known, fresh] = types.try_emplace(g.wait_reason);
     if (fresh) known->second = wait_object_type(SessionAccess::descriptor(session), g.wait_reason);
     const auto type = known->second;
-    const auto size = type == "channel"      ? layout.channel.record_size
-                      : type == "mutex"      ? layout.mutex.record_size
-                      : type == "wait_group" ? layout.wait_group.record_size
-                                             : 0;
+    const auto size = type == "channel"           ? layout.channel.record_size
+                      : type == "mutex"           ? layout.mutex.record_size
+                      : type == "wait_group"      ? layout.wait_group.record_size
+                      : type == "poll_descriptor" ? layout.poll_descriptor.record_size
+                                                  : 0;
     if (!inside(g.wait_object, size)) continue;
     if (auto report = read_object(session, type, g.wait_object)) return *report;
   }

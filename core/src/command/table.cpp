@@ -52,7 +52,9 @@ constexpr std::array kAuditOptions = {OptionInfo{"--waiting", Takes::value, "SEC
                                       kJson};
 constexpr std::array kOnlyJson = {kJson};
 constexpr std::array kWhereisOptions = {
-    OptionInfo{"--as", Takes::value, "TYPE", "take it for the address of a channel, mutex, wait_group or goroutine"}, kJson};
+    OptionInfo{"--as", Takes::value, "TYPE",
+               "take it for the address of a channel, mutex, wait_group, poll_descriptor or goroutine"},
+    kJson};
 
 // Lines that begin with "$ " are examples; help writes them as the host does.
 constexpr std::array kCommands = {

@@ -42,6 +42,7 @@ std::string object_text(const ObjectReport& report) {
   if (report.type == "channel") return channel_text(report);
   if (report.type == "mutex") return (report.locked ? "locked" : "unlocked") + waiting_text(report.waiters, "");
   if (report.type == "wait_group") return fmt::format("{}{}", report.count, waiting_text(report.waiters, ""));
+  if (report.type == "poll_descriptor") return fmt::format("fd {}", report.fd);
   return report.text;
 }
 
@@ -60,6 +61,8 @@ Json to_json(const ObjectReport& report) {
     json["senders"] = to_json(report.senders);
   } else if (report.type == "goroutine") {
     json["goroutine"] = report.goroutine;
+  } else if (report.type == "poll_descriptor") {
+    json["fd"] = report.fd;
   } else {
     if (report.type == "mutex") json["locked"] = report.locked;
     if (report.type == "wait_group") json["count"] = report.count;

@@ -31,8 +31,10 @@ class ObjectReader {
       STACKTIDE_TRY(mutex(report));
     } else if (type == "wait_group") {
       STACKTIDE_TRY(wait_group(report));
+    } else if (type == "poll_descriptor") {
+      STACKTIDE_TRY(poll_descriptor(report));
     } else {
-      return fail(ErrorCode::usage, fmt::format("'{}' is not channel, mutex or wait_group", type));
+      return fail(ErrorCode::usage, fmt::format("'{}' is not channel, mutex, wait_group or poll_descriptor", type));
     }
     return report;
   }
@@ -94,6 +96,15 @@ class ObjectReader {
     report.count = record.signed_number(fields.count);
     if (report.count < 0) return wrong(report, fmt::format("its counter would be {}", report.count));
     report.waiters = queue(record, fields.waiters, report.address);
+    return {};
+  }
+
+  Result<void> poll_descriptor(ObjectReport& report) {
+    const auto& fields = layout_.poll_descriptor;
+    if (fields.record_size == 0) return fail(ErrorCode::not_supported, "the runtime exports no poll_descriptor");
+    const auto raw = STACKTIDE_TRY(bytes("poll descriptor", fields.record_size, report.address));
+    report.fd = Record(raw).signed_number(fields.fd);
+    if (report.fd < 0) return wrong(report, fmt::format("its file descriptor would be {}", report.fd));
     return {};
   }
 

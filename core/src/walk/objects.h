@@ -11,7 +11,7 @@ namespace stacktide {
 
 // The wait_queue at `address`. At most kMaxWalked waiters are looked at; never fails as a whole.
 inline constexpr std::uint64_t kMaxWalked = 64;
-// `type` is channel, mutex or wait_group. Its text is left empty. Errors: as of stacktide::read_object.
+// `type` is channel, mutex, wait_group or poll_descriptor. Its text is left empty. Errors: as of stacktide::read_object.
 Result<ObjectReport> read_wait_object(Memory& memory, const Descriptor& descriptor, const Layout& layout,
                                       std::string_view type, Address address);
 

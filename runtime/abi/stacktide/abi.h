@@ -139,7 +139,7 @@ typedef struct {
  * F(type, field, kind). Sizes are bytes, times nanoseconds of CLOCK_MONOTONIC, addresses the target's own. */
 
 #define STACKTIDE_TYPES(T) T(goroutine) T(segment) T(m) T(p) T(scheduler) T(slab) T(event) T(event_ring) T(hot_split)   \
-  T(span) T(stack_cell) T(stack_maps) T(channel) T(mutex) T(wait_group) T(wait_queue) T(waiter)
+  T(span) T(stack_cell) T(stack_maps) T(channel) T(mutex) T(wait_group) T(wait_queue) T(waiter) T(poll_descriptor)
 
 /* stack_*: extents of the current (newest) segment. stackguard0: the guard, or a sentinel. stackguard: the true guard.
  * sequence is odd while extents, sp or status change. sp, pc, bp: saved context, valid unless running or syscall (then the
@@ -354,12 +354,17 @@ typedef struct {
   F(waiter, decided, ADDRESS)                                                                                               \
   F(waiter, next, ADDRESS)
 
+/* A file descriptor that goroutines wait for: its number. */
+#define STACKTIDE_FIELDS_poll_descriptor(F)                                                                                 \
+  F(poll_descriptor, fd, SIGNED)
+
 #define STACKTIDE_FIELDS(F)                                                                                                 \
   STACKTIDE_FIELDS_goroutine(F) STACKTIDE_FIELDS_segment(F) STACKTIDE_FIELDS_m(F) STACKTIDE_FIELDS_p(F)                     \
   STACKTIDE_FIELDS_scheduler(F) STACKTIDE_FIELDS_slab(F) STACKTIDE_FIELDS_event(F) STACKTIDE_FIELDS_event_ring(F)        \
   STACKTIDE_FIELDS_hot_split(F) STACKTIDE_FIELDS_span(F) STACKTIDE_FIELDS_stack_cell(F)                                \
   STACKTIDE_FIELDS_stack_maps(F) STACKTIDE_FIELDS_channel(F) STACKTIDE_FIELDS_mutex(F)                                  \
-  STACKTIDE_FIELDS_wait_group(F) STACKTIDE_FIELDS_wait_queue(F) STACKTIDE_FIELDS_waiter(F)
+  STACKTIDE_FIELDS_wait_group(F) STACKTIDE_FIELDS_wait_queue(F) STACKTIDE_FIELDS_waiter(F) \
+  STACKTIDE_FIELDS_poll_descriptor(F)
 
 /* E(enumeration, enumerator, value, text). Statuses and wait reasons use Go's words (runtime2.go, Go 1.24), statuses Go's numbers.
  * A reader goes by the texts: those of statuses are vocabulary, their values and all wait reasons are the runtime's own.
@@ -385,10 +390,12 @@ typedef struct {
   E(wait_reason, chan_receive_nil, 7, "chan receive (nil chan)")                                                            \
   E(wait_reason, chan_send_nil, 8, "chan send (nil chan)")                                                                  \
   E(wait_reason, select_no_cases, 9, "select (no cases)")                                                                   \
+  E(wait_reason, io, 10, "IO wait")                                                                                         \
   E(wait_object, chan_receive, 1, "channel")                                                                                \
   E(wait_object, chan_send, 2, "channel")                                                                                   \
   E(wait_object, wait_group, 5, "wait_group")                                                                               \
   E(wait_object, mutex, 6, "mutex")                                                                                         \
+  E(wait_object, io, 10, "poll_descriptor")                                                                                 \
   E(event_kind, none, 0, "none")                                                                                            \
   E(event_kind, grow, 1, "grow")                                                                                            \
   E(event_kind, shrink, 2, "shrink")                                                                                        \

@@ -29,7 +29,7 @@ struct Waiting {
 };
 
 struct ObjectReport {
-  std::string type;     // of abi.h's vocabulary: channel, mutex, wait_group, goroutine
+  std::string type;     // of abi.h's vocabulary: channel, mutex, wait_group, poll_descriptor, goroutine
   Address address = 0;  // of the runtime's structure; 0: a nil channel
   std::string text;     // "len 2 cap 8, 3 receivers waiting (goroutines 7, 9, 12)"
   // Channels.
@@ -45,6 +45,7 @@ struct ObjectReport {
   std::int64_t count = 0;
   Waiting waiters;
   std::uint64_t goroutine = 0;  // id of a goroutine
+  std::int64_t fd = 0;          // of a poll_descriptor
 };
 
 inline constexpr std::uint64_t kMaxValues = 4096;

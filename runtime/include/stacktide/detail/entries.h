@@ -97,6 +97,11 @@ shared_core* stacktide_wait_group_make();
 void stacktide_wait_group_free(shared_core* group);
 void stacktide_wait_group_add(shared_core* group, std::int64_t n);
 void stacktide_wait_group_wait(shared_core* group);
+
+// net.h. direction: 0 to read, 1 to write; deadline: as of deadline_after(). Returns a wait_status.
+std::uint64_t stacktide_net_wait(std::int64_t fd, std::uint64_t direction, std::int64_t deadline);
+// What close(2) made of errno, 0 when it was done.
+std::uint64_t stacktide_net_close(std::int64_t fd);
 }
 
 }  // namespace stacktide::detail

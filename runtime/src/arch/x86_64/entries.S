@@ -20,7 +20,8 @@ stacktide_\name:
 .irp name, run, go, yield, sleep_until, blocking, on_system_stack, lock_os_thread, unlock_os_thread, set_label, stack_info, shrink_stacks, current_id, check_escape, \
            chan_make, chan_free, chan_send, chan_send_closed, chan_recv, chan_try_send, chan_try_recv, chan_close, \
            chan_len, chan_cap, chan_waiting, select, select_finish, mutex_make, \
-           mutex_free, mutex_lock, mutex_unlock, mutex_waiting, wait_group_make, wait_group_free, wait_group_add, wait_group_wait
+           mutex_free, mutex_lock, mutex_unlock, mutex_waiting, wait_group_make, wait_group_free, wait_group_add, wait_group_wait, \
+           net_wait, net_close
     ENTRY \name
 .endr
 
