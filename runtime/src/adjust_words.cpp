@@ -29,10 +29,9 @@ std::uint32_t one_by_one(std::uint64_t* word, const std::uint64_t* to, std::uint
                                                        std::uint64_t size, std::uint64_t delta) {
   // Comparisons are of signed numbers: with the highest bit turned, they order unsigned ones.
   constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
-  const auto all = [](std::uint64_t value) { return _mm256_set1_epi64x(static_cast<long long>(value)); };
-  const __m256i base = all(lo ^ kSign);
-  const __m256i limit = all(size ^ kSign);
-  const __m256i distance = all(delta);
+  const __m256i base = _mm256_set1_epi64x(static_cast<long long>(lo ^ kSign));
+  const __m256i limit = _mm256_set1_epi64x(static_cast<long long>(size ^ kSign));
+  const __m256i distance = _mm256_set1_epi64x(static_cast<long long>(delta));
   int changed = 0;
   for (; to - word >= 4; word += 4) {
     auto* four = reinterpret_cast<__m256i*>(word);
@@ -49,20 +48,19 @@ std::uint32_t one_by_one(std::uint64_t* word, const std::uint64_t* to, std::uint
 
 [[gnu::target("avx512f,popcnt")]] std::uint32_t with_avx512(std::uint64_t* word, const std::uint64_t* to, std::uint64_t lo,
                                                             std::uint64_t size, std::uint64_t delta) {
-  const auto all = [](std::uint64_t value) { return _mm512_set1_epi64(static_cast<long long>(value)); };
-  const __m512i base = all(lo);
-  const __m512i limit = all(size);
-  const __m512i distance = all(delta);
+  const __m512i base = _mm512_set1_epi64(static_cast<long long>(lo));
+  const __m512i limit = _mm512_set1_epi64(static_cast<long long>(size));
+  const __m512i distance = _mm512_set1_epi64(static_cast<long long>(delta));
   int changed = 0;
-  const auto adjust = [&](__mmask8 wanted) __attribute__((target("avx512f,popcnt"), always_inline)) {
+  for (; word < to; word += 8) {
+    // All eight, or those that are left.
+    const __mmask8 wanted = to - word >= 8 ? 0xff : static_cast<__mmask8>((1U << (to - word)) - 1);
     const __m512i value = _mm512_maskz_loadu_epi64(wanted, word);
     const __mmask8 inside = _mm512_mask_cmple_epu64_mask(wanted, _mm512_sub_epi64(value, base), limit);
-    if (inside == 0) return;
+    if (inside == 0) continue;
     _mm512_mask_storeu_epi64(word, inside, _mm512_add_epi64(value, distance));
     changed += std::popcount(static_cast<unsigned>(inside));
-  };
-  for (; to - word >= 8; word += 8) adjust(0xff);
-  if (word < to) adjust(static_cast<__mmask8>((1U << (to - word)) - 1));
+  }
   return static_cast<std::uint32_t>(changed);
 }
 

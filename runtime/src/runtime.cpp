@@ -172,7 +172,9 @@ void stacktide_goexit_impl() {
 void stacktide_yield_impl() {
   Goroutine* g = parking_goroutine("yield()");
   begin_park(g, status_runnable, wait_reason_none, nullptr);
-  enqueue(g, false);
+  // There is no more to do than before: whoever made the others in the queue ready has woken a thread for them.
+  if (P* p = own_p()) run_queue_put(*p, g, false);
+  else enqueue(g, false);
 }
 
 void stacktide_sleep_until_impl(std::int64_t when) {

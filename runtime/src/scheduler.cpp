@@ -245,7 +245,8 @@ void schedule(M& m) {
     }
     m.status.store(m_status_running, std::memory_order_relaxed);
     m.preempt.store(0, std::memory_order_relaxed);
-    m.p->ticks.fetch_add(1, std::memory_order_relaxed);
+    // This thread alone writes it while it has the P.
+    m.p->ticks.store(m.p->ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     check_canary(g->stack_lo, g->id);
     {
       Changing changing(*g);
