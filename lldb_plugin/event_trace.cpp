@@ -41,7 +41,7 @@ Result<std::string> EventTrace::run(const std::vector<std::string>& words, const
     if (trace_ == nullptr) return fail(ErrorCode::not_supported, "nothing was traced: goroutine trace on --quiet, then run");
     CommandResult checked = trace_->check(rest, options, target_.GetProcess().GetProcessID());
     text += checked.out;
-    if (checked.exit_code != 1 && checked.exit_code != 2) return text;
+    if (checked.exit_code == 0) return text;
     while (checked.err.ends_with('\n')) checked.err.pop_back();
     // An error, so that `lldb --batch` ends with status 1; what was found stands before it.
     print(text);

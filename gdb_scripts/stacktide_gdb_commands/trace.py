@@ -111,9 +111,9 @@ class Trace:
         return out
 
     def check(self, words: List[str]) -> str:
-        """What was seen, against rules. A rule that fails is an error, so that `gdb -batch` ends with status 1."""
+        """What was seen, against rules. A rule that fails, or may have held for want of events, is an error, so that `gdb -batch` ends with status 1."""
         out, err, code = self._core.check(words, host="gdb", pid=self._pid)
-        if code in (1, 2):
+        if code != 0:
             gdb.write(out)
             raise failure(err.strip())
         return out

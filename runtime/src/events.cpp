@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/sdt.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <mutex>
@@ -32,6 +33,8 @@ constinit std::uint32_t all_rings = 0;   // those and the ones for stress moves,
 constinit std::mutex shared_ring_lock;
 // Of all exported rings, when announce_events() last called the hook.
 constinit std::atomic<std::uint64_t> announced = 0;
+// And when it was last about to.
+constinit std::atomic<std::uint64_t> claimed = 0;
 
 const Event& write(std::uint32_t index, Event event) {
   EventRing& ring = rings[index];
@@ -113,11 +116,19 @@ void record_event(const Event& given, std::uint64_t caller, std::uint32_t chain,
 
 void announce_events() {
   const std::uint64_t total = all_events();
-  if (total == announced.load(std::memory_order_acquire)) return;
+  std::uint64_t before = announced.load(std::memory_order_acquire);
+  if (before >= total) return;
+  // Another thread may be about to call the hook: whoever ends the program waits until it has, or nobody would see the last
+  // events. Not for ever: a signal may have come in between on this very thread.
+  if (claimed.exchange(total, std::memory_order_acq_rel) == total) {
+    for (int i = 0; i < 1000; ++i) {
+      if (announced.load(std::memory_order_acquire) >= total) return;
+      usleep(100);
+    }
+  }
   stacktide_events_pending(rings);
-  // After the hook: a thread that ends the program must not go by what the monitor is only about to announce. Twice is no
-  // harm.
-  announced.store(total, std::memory_order_release);
+  while (before < total && !announced.compare_exchange_weak(before, total, std::memory_order_acq_rel)) {
+  }
 }
 
 bool unannounced_events() { return all_events() != announced.load(std::memory_order_relaxed); }

@@ -102,6 +102,21 @@ TEST_CASE("where the rules hold, the status is 0") {
   }
 }
 
+TEST_CASE("where no rule fails, but not all events were looked at, the status is 1 too") {
+  const TempDir folder;
+  const auto rules = written(folder, "rules.toml", kRules);
+  for (const auto debugger : {Debugger::gdb, Debugger::lldb}) {
+    CAPTURE(std::string(name_of(debugger)));
+    const auto output =
+        batch(debugger, {"goroutine trace on --quiet --function nobody", "run", "goroutine trace check --rules " + rules},
+              kProgram, "segmented");
+    CAPTURE(output.out + output.err);
+    CHECK(output.exit_code == 1);
+    CHECK(output.err.find("stacktide: no rule failed, but not all events were seen: a rule may hold for want of them") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("what event rings do not tell is refused by name; so are wrong words and rules") {
   const TempDir folder;
   const auto leaks = written(folder, "leaks.toml", "[[rule]]\nname = \"no leaks\"\nmetric = \"live_at_exit\"\nmax = 0\n");

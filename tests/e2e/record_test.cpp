@@ -111,7 +111,7 @@ TEST_CASE("a growth's chain begins in the function that needed room; names outli
   std::filesystem::copy_file(sample_program("grow"), copy);
   const auto output = record(file, {copy, "300"});
   CHECK(output.exit_code == 0);
-  CHECK(output.err == fmt::format("stacktide: {0}: 34 records, 256.0 KiB; stacktide trace summary {0}\n", file));
+  CHECK(output.err == fmt::format("stacktide: {0}: 34 records, 256 KiB; stacktide trace summary {0}\n", file));
   std::filesystem::remove(copy);
   const auto trace = open_trace(file);
   CHECK(trace.info().command == copy + " 300");
@@ -252,7 +252,8 @@ TEST_CASE("no file is written by two processes, and none that is no trace") {
   CHECK(refused.err.starts_with(fmt::format("fatal error: STACKTIDE_TRACE={}: is no trace, and is not overwritten", text)));
   const auto asked = record(text, {test_program("record_load_O2"), "spawns", "3"});
   CHECK(asked.exit_code == 2);
-  CHECK(asked.err == fmt::format("stacktide: record: {} is no trace, and is not overwritten\n", text));
+  CHECK(asked.err ==
+        fmt::format("stacktide: record: {} is no trace, and is not overwritten: name another file with -o\n", text));
   CHECK(std::filesystem::file_size(text) == 15);
 }
 
@@ -272,7 +273,8 @@ TEST_CASE("record's own errors are one line, and say what to do") {
   fails({"--full=maybe", "true"}, "record: --full is wait or drop, not 'maybe'");
   fails({"--limit=10", "true"}, "record: --limit wants a size from 1M, such as 500M, not '10'");
   fails({"--frob", "true"}, "record: no option --frob (see stacktide record --help)");
-  fails({"-o", file, "true"}, "true recorded nothing: it did not come to run(), or is not linked with stacktide's runtime");
+  fails({"-o", file, "true"},
+        "true recorded nothing: it did not come to run(), or is not built with stacktide_goroutines()");
   CHECK(run({cli_program(), "record", "-o", file, "sh", "-c", "exit 7"}).exit_code == 7);
 }
 

@@ -26,6 +26,7 @@
 #include "stacktide/trace_file.h"
 #include "trace/recording.h"
 #include "trace/symbol_writer.h"
+#include "view/text.h"
 
 namespace stacktide::cli {
 namespace {
@@ -138,11 +139,6 @@ std::vector<std::string> files_of(const std::string& pattern) {
   return files;
 }
 
-std::string size_text(std::uint64_t bytes) {
-  if (bytes < 10U << 20) return fmt::format("{:.1f} KiB", static_cast<double>(bytes) / 1024);
-  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1024 * 1024));
-}
-
 // Lines for stderr about a file that was written since `began`; nothing for an older one.
 std::optional<std::string> finish(const std::string& file, std::int64_t began, const Ended& ended, bool quiet) {
   std::optional<int> status;
@@ -164,10 +160,6 @@ std::optional<std::string> finish(const std::string& file, std::int64_t began, c
     text += fmt::format("{}: {} records, {}; stacktide trace summary {}\n", file, info.records, size_text(info.size), file);
   return text;
 }
-
-}  // namespace
-
-namespace {
 
 // Where the program begins among the words: behind "--", else at the first word that is no option's.
 std::size_t program_at(const std::vector<std::string>& words) {
@@ -211,7 +203,8 @@ Done record(const std::vector<std::string>& words) {
   if (error) return misuse(fmt::format("record: {}: {}", file, error.message()));
   if (!fs::is_directory(path.parent_path(), error))
     return misuse(fmt::format("record: there is no folder {}: make it first", path.parent_path().string()));
-  if (is_other_file(path)) return misuse(fmt::format("record: {} is no trace, and is not overwritten", file));
+  if (is_other_file(path))
+    return misuse(fmt::format("record: {} is no trace, and is not overwritten: name another file with -o", file));
   setenv("STACKTIDE_TRACE", path.c_str(), 1);
   if (arguments->has("--full")) setenv("STACKTIDE_TRACE_FULL", full.c_str(), 1);
   if (arguments->has("--limit"))
@@ -234,7 +227,7 @@ Done record(const std::vector<std::string>& words) {
     done.err += text.value_or("");
   }
   if (recorded) return done;
-  done.err += fmt::format("{} recorded nothing: it did not come to run(), or is not linked with stacktide's runtime\n",
+  done.err += fmt::format("{} recorded nothing: it did not come to run(), or is not built with stacktide_goroutines()\n",
                           program.front());
   if (done.exit_code == 0) done.exit_code = kUsage;
   return done;

@@ -276,7 +276,7 @@ Result<TraceOutput> Trace::collect(Session& session, const TraceStop& stop) {
 }
 
 CommandResult Trace::check(const std::vector<std::string>& words, const CommandOptions& options, std::uint64_t pid) const {
-  const auto complain = [](std::string text, int code = 2) { return CommandResult{"", std::move(text) + "\n", code}; };
+  const auto complain = [](std::string text) { return CommandResult{"", std::move(text) + "\n", 2}; };
   const auto arguments = Arguments::parse("trace check", words, kCheckOptions, 0);
   if (!arguments) return complain(describe(misuse(arguments.error().context).error()));
   if (!arguments->has("--rules")) return complain(describe(misuse("trace check: which rules? give --rules FILE").error()));
@@ -298,6 +298,7 @@ CommandResult Trace::check(const std::vector<std::string>& words, const CommandO
   CommandResult result;
   result.exit_code = report->exit_code();
   result.out = arguments->has("--json") ? check_json(*report) : check_text(*report, Style{options.colour, options.width});
+  if (result.exit_code == 3) result.err = "no rule failed, but not all events were seen: a rule may hold for want of them\n";
   if (result.exit_code == 1)
     result.err = fmt::format("{} of {} failed\n", report->failed(), plural(report->results.size(), "rule"));
   return result;

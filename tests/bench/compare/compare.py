@@ -51,6 +51,9 @@ def build_go(programs):
         say(f"no '{wanted}' here: without Go's side (apt-get install golang-go, or GO=/path/to/go)")
         return None
     program = programs / SIDES["go"]
+    # Where the user has no cache, nor a home to keep one in, it lies beside what it is for.
+    if not any(os.environ.get(name) for name in ("GOCACHE", "XDG_CACHE_HOME", "HOME")):
+        os.environ["GOCACHE"] = str(pathlib.Path(programs, "go-cache").absolute())
     run([go, "build", "-o", program, SOURCE / "main.go"])
     say(run([go, "version"]).strip())
     return program

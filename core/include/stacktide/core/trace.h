@@ -73,9 +73,9 @@ class Trace {
   Result<TraceOutput> collect(Session& session, const TraceStop& stop);
   // `trace show`: a table of what was seen, sizes over time, totals. `words`: its options. Exit code 2 for wrong ones.
   CommandResult show(const std::vector<std::string>& words, const CommandOptions& options, bool on) const;
-  // `trace check --rules FILE`: what was seen against a file of rules (README, "Checks in CI"). Exit code 1, with a line in
-  // err, when some fail; 2 for wrong options and rules that a live trace cannot answer; 3 when none fails, but events are
-  // missing. `pid`: of the process, 0 unknown.
+  // `trace check --rules FILE`: what was seen against a file of rules (README, "Checks in CI"). Exit code 1 when some fail;
+  // 2 for wrong options and rules that a live trace cannot answer; 3 when none fails, but events are missing. Each of these
+  // has a line in err. `pid`: of the process, 0 unknown.
   CommandResult check(const std::vector<std::string>& words, const CommandOptions& options, std::uint64_t pid) const;
 
  private:
