@@ -19,6 +19,7 @@
 #include "events.h"
 #include "goroutine.h"
 #include "hot_splits.h"
+#include "netpoll.h"
 #include "processor.h"
 #include "scheduler.h"
 #include "stack_map.h"
@@ -48,6 +49,7 @@ using type_mutex = stacktide::runtime::Mutex;
 using type_wait_group = stacktide::runtime::WaitGroup;
 using type_wait_queue = stacktide::runtime::WaitQueue;
 using type_waiter = stacktide::runtime::Waiter;
+using type_poll_descriptor = stacktide::runtime::PollDescriptor;
 
 std::vector<char> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

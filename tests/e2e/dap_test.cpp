@@ -67,7 +67,7 @@ void check_views(DapClient& dap) {
   std::vector<std::string> places;
   for (const json& frame : trace.at("stackFrames"))
     places.push_back(fmt::format("{}:{}", frame.at("source").at("name").get<std::string>(), frame.at("line").get<int>()));
-  CHECK(places == std::vector<std::string>{"switch.S:25", "channel.h:56", "rt_handles.cpp:81", "rt_handles.cpp:63",
+  CHECK(places == std::vector<std::string>{"switch.S:25", "channel.h:57", "rt_handles.cpp:81", "rt_handles.cpp:63",
                                            "runtime.h:51", "runtime.h:43", "switch.S:88"});
   CHECK(trace.at("stackFrames").at(0).at("name") == "stacktide_gopark");
 

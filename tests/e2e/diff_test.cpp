@@ -225,7 +225,7 @@ TEST_CASE("two processes are compared by group, and said to be two") {
             "main::{{lambda}}::operator() ({})\n\n"
             "note: `list` has no frames: grouped by function, line, entry and state\n"
             "note: these are two processes, {} and {}: goroutines are not compared one by one\n"
-            "goroutines 4 -> 6 (+2), stacks 10,240 -> 18,432 bytes (+8192)\n"
+            "goroutines 4 -> 6 (+2), stacks 12,288 -> 20,480 bytes (+8192)\n"
             "groups by function, line, entry and state: 0 appeared, 0 vanished, 1 grew, 0 shrank, 0 changed, 0 unchanged\n",
             at, place_in_park("stacktide::go(worker"), first.child.pid(), second.child.pid()));
 }
@@ -239,9 +239,9 @@ TEST_CASE("two recordings of a program: what it spawned, left and copied") {
     REQUIRE(output.exit_code == 0);
     return path;
   };
-  // Depths 0, 1, 2 and then 3, which needs 4 KiB.
-  const auto second = recorded("4");
-  const auto output = diff({recorded("3"), second});
+  // Depths 0, 1 and then 2, which needs 4 KiB.
+  const auto second = recorded("3");
+  const auto output = diff({recorded("2"), second});
   const auto growth = json::parse(run({cli_program(), "trace", "advise", second, "--json"}).out).at("all").at("growth");
   CHECK(output.err == "");
   CHECK(output.exit_code == 0);

@@ -111,7 +111,7 @@ TEST_CASE("a growth's chain begins in the function that needed room; names outli
   std::filesystem::copy_file(sample_program("grow"), copy);
   const auto output = record(file, {copy, "300"});
   CHECK(output.exit_code == 0);
-  CHECK(output.err == fmt::format("stacktide: {0}: 34 records, 256 KiB; stacktide trace summary {0}\n", file));
+  CHECK(output.err == fmt::format("stacktide: {0}: 35 records, 256 KiB; stacktide trace summary {0}\n", file));
   std::filesystem::remove(copy);
   const auto trace = open_trace(file);
   CHECK(trace.info().command == copy + " 300");

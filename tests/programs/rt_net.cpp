@@ -3,6 +3,8 @@
 //   rt_net [ROUNDS]        all that must be right (default 300)
 //   rt_net deadlock        a wait for a descriptor is over, and the goroutine waits for nobody: must be noticed
 //   rt_net twice           two goroutines wait to read the same descriptor: not allowed
+//
+// More than 400 lines: each case is short, and all stand on the same few helpers for pairs, timing and waiting.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>

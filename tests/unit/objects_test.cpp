@@ -257,7 +257,7 @@ TEST_CASE("whereis tells what goroutines wait for, what is taken for it, and rec
   CHECK(run(session, {"whereis", "0x900000", "--as", "goroutine"}, {})
             .err.starts_with("no goroutine is there: its id would be 0 at 0x900000"));
   CHECK(run(session, {"whereis", "0x900000", "--as", "bucket"}, {})
-            .err.starts_with("'bucket' is not channel, mutex or wait_group"));
+            .err.starts_with("'bucket' is not channel, mutex, wait_group or poll_descriptor"));
   const auto json = nlohmann::json::parse(run(session, {"whereis", "0x900000", "--json"}, {}).out).at("object");
   CHECK(json.at("type") == "channel");
   CHECK(json.at("capacity") == 8);
