@@ -83,7 +83,7 @@ struct alignas(64) Goroutine {
   std::uint64_t result_ok;    // and its second value
   Private* own;               // never null, and never another one: records are reused together
   std::int32_t error_number;  // errno, of the goroutine and not of a thread
-  std::uint32_t unused;
+  std::uint32_t excepting;    // 1: eh_caught or eh_uncaught of its Private is in use
   std::uint64_t caller_pc;  // exported; set with pc
 };
 

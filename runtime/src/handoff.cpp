@@ -122,8 +122,7 @@ void wake_self(M& m) {
   scheduler.spinning_ms.fetch_sub(1, std::memory_order_seq_cst);
 }
 
-bool yield_p(M& m) {
-  if (scheduler.waiting_ms.load(std::memory_order_relaxed) == 0) return false;
+bool yield_waited_p(M& m) {
   std::lock_guard guard(scheduler.lock);
   if (!hand_to_waiting_m(*m.p)) return false;
   m.p = nullptr;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "processor.h"
+#include "scheduler.h"
 #include "worker.h"
 
 namespace stacktide::runtime {
@@ -35,7 +36,10 @@ void release_p(M& m);
 // The same for a P that was taken from its M already.
 void give_p(P& p);
 // Gives m's P to an M that waits for one. False: none does.
-bool yield_p(M& m);
+bool yield_waited_p(M& m);
+inline bool yield_p(M& m) {
+  return scheduler.waiting_ms.load(std::memory_order_relaxed) != 0 && yield_waited_p(m);
+}
 // m has dequeued a goroutine that only `chosen` may run.
 void hand_p(M& m, M& chosen);
 

@@ -35,13 +35,79 @@ struct alignas(64) P {
   RecordCache records;
 };
 
-// Owner only. Puts g at the tail, or into run_next (then the one there before goes to the tail). When the ring is full, half
-// of it and g go to the global queue.
-void run_queue_put(P& p, Goroutine* g, bool next);
-// Owner only. The next goroutine, or nullptr. `ring_first`: run_next only when the ring is empty.
-Goroutine* run_queue_get(P& p, bool ring_first);
+// There is but one P, so that nobody steals, and what its owner does needs no locked instruction, of which each costs as much
+// as twenty others. Set before the first goroutine.
+extern bool single_p;
+
+// Moves half of the full ring and g to the global queue. False when thieves made room meanwhile.
+bool run_queue_spill(P& p, Goroutine* g, std::uint32_t head, std::uint32_t tail);
 // Moves half of victim's goroutines to p (whose ring must be empty) and returns one of them, or nullptr.
 Goroutine* run_queue_steal(P& p, P& victim);
-bool run_queue_empty(const P& p);
+
+// Owner only. Puts g at the tail of the ring. When it is full, half of it and g go to the global queue.
+inline void run_queue_put_last(P& p, Goroutine* g) {
+  for (;;) {
+    const std::uint32_t head = p.run_head.load(std::memory_order_acquire);
+    const std::uint32_t tail = p.run_tail.load(std::memory_order_relaxed);
+    if (tail - head < kRunQueue) [[likely]] {
+      p.run_queue[tail % kRunQueue].store(g, std::memory_order_relaxed);
+      p.run_tail.store(tail + 1, std::memory_order_release);
+      return;
+    }
+    if (run_queue_spill(p, g, head, tail)) return;
+  }
+}
+
+// Owner only. Puts g into run_next; the one there before goes to the tail.
+inline void run_queue_put_next(P& p, Goroutine* g) {
+  Goroutine* before = nullptr;
+  if (single_p) {
+    before = p.run_next.load(std::memory_order_relaxed);
+    p.run_next.store(g, std::memory_order_release);
+  } else {
+    before = p.run_next.exchange(g, std::memory_order_acq_rel);
+  }
+  if (before != nullptr) run_queue_put_last(p, before);
+}
+
+// Owner only: nobody else fills run_next, but a thief may empty it.
+inline Goroutine* take_run_next(P& p) {
+  Goroutine* next = p.run_next.load(std::memory_order_relaxed);
+  if (next == nullptr) return nullptr;
+  if (single_p) {
+    p.run_next.store(nullptr, std::memory_order_relaxed);
+    return next;
+  }
+  return p.run_next.compare_exchange_strong(next, nullptr, std::memory_order_acq_rel) ? next : nullptr;
+}
+
+// Owner only.
+inline Goroutine* take_from_ring(P& p) {
+  for (;;) {
+    std::uint32_t head = p.run_head.load(std::memory_order_acquire);
+    if (p.run_tail.load(std::memory_order_relaxed) == head) return nullptr;
+    Goroutine* g = p.run_queue[head % kRunQueue].load(std::memory_order_relaxed);
+    if (single_p) {
+      p.run_head.store(head + 1, std::memory_order_release);
+      return g;
+    }
+    if (p.run_head.compare_exchange_strong(head, head + 1, std::memory_order_acq_rel)) return g;
+  }
+}
+
+// Owner only. The next goroutine, or nullptr. `ring_first`: run_next only when the ring is empty.
+inline Goroutine* run_queue_get(P& p, bool ring_first) {
+  if (ring_first) {
+    Goroutine* g = take_from_ring(p);
+    return g != nullptr ? g : take_run_next(p);
+  }
+  Goroutine* g = take_run_next(p);
+  return g != nullptr ? g : take_from_ring(p);
+}
+
+inline bool run_queue_empty(const P& p) {
+  return p.run_head.load(std::memory_order_acquire) == p.run_tail.load(std::memory_order_acquire) &&
+         p.run_next.load(std::memory_order_acquire) == nullptr;
+}
 
 }  // namespace stacktide::runtime

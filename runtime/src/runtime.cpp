@@ -64,6 +64,7 @@ void start_runtime() {
   prepare_tracebacks(options.traceback);
   publish_descriptor();
   scheduler.max_procs = options.max_procs;
+  single_p = options.max_procs == 1;
   scheduler.policy = options.policy;
   scheduler.stress_move = options.stress_move;
   scheduler.shrink = options.shrink;
@@ -173,7 +174,7 @@ void stacktide_yield_impl() {
   Goroutine* g = parking_goroutine("yield()");
   begin_park(g, status_runnable, wait_reason_none, nullptr);
   // There is no more to do than before: whoever made the others in the queue ready has woken a thread for them.
-  if (P* p = own_p()) run_queue_put(*p, g, false);
+  if (P* p = own_p()) run_queue_put_last(*p, g);
   else enqueue(g, false);
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <cstring>
+#include <utility>
 
 #include "fatal.h"
 #include "handoff.h"
@@ -18,8 +19,6 @@ namespace stacktide::runtime {
 
 constinit Scheduler scheduler{};
 
-extern "C" void stacktide_gogo(Goroutine* g);
-
 namespace {
 
 // What __cxa_get_globals() points to (Itanium C++ ABI 2.2.2).
@@ -28,14 +27,21 @@ struct EhGlobals {
   unsigned int uncaught;
 };
 
+// Most goroutines that park handle no exception, and their Private need not come into the cache.
 void put_back_eh(M& m, Goroutine& g) {
+  if (g.excepting == 0) [[likely]]
+    return;
   auto& globals = *static_cast<EhGlobals*>(m.eh_globals);
-  globals.caught = g.own->eh_caught;
-  globals.uncaught = g.own->eh_uncaught;
+  globals.caught = std::exchange(g.own->eh_caught, nullptr);
+  globals.uncaught = std::exchange(g.own->eh_uncaught, 0);
+  g.excepting = 0;
 }
 
 void take_eh(M& m, Goroutine& g) {
   auto& globals = *static_cast<EhGlobals*>(m.eh_globals);
+  if (globals.caught == nullptr && globals.uncaught == 0) [[likely]]
+    return;
+  g.excepting = 1;
   g.own->eh_caught = globals.caught;
   g.own->eh_uncaught = globals.uncaught;
   globals.caught = nullptr;
@@ -65,7 +71,7 @@ Goroutine* global_get(P& p) {
     if (p.run_tail.load(std::memory_order_relaxed) - p.run_head.load(std::memory_order_acquire) >= kRunQueue / 2) break;
     Goroutine* g = global_take_one();
     if (g == nullptr) break;
-    run_queue_put(p, g, false);
+    run_queue_put_last(p, g);
   }
   return first;
 }
@@ -226,41 +232,38 @@ std::int64_t read_clock(clockid_t clock) {
 std::int64_t clock_now() { return read_clock(CLOCK_MONOTONIC); }
 std::int64_t coarse_clock() { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
-void schedule(M& m) {
-  if (m.next_p != nullptr) {
-    attach(m, *m.next_p);
-    m.next_p = nullptr;
-  }
-  for (;;) {
-    Goroutine* g = m.locked;
-    if (g != nullptr) {
-      await_locked(m);
-    } else {
+// What an M goes on with; called by its loop (switch.S). Returns it as running, on m.
+extern "C" __attribute__((visibility("hidden"))) Goroutine* stacktide_next_goroutine(M* self) {
+  M& m = *self;
+  Goroutine* g = m.locked;
+  if (g != nullptr) [[unlikely]] {
+    await_locked(m);
+  } else {
+    for (;;) {
       g = find_runnable(m);
       if (m.spinning) stop_spinning(m);
-      if (M* chosen = g->own->locked_m; chosen != nullptr) {
-        hand_p(m, *chosen);
-        continue;
-      }
+      if ((g->flags & k_flag_locked) == 0) [[likely]]
+        break;
+      M& chosen = *g->own->locked_m;
+      hand_p(m, chosen);
     }
-    m.status.store(m_status_running, std::memory_order_relaxed);
-    m.preempt.store(0, std::memory_order_relaxed);
-    // This thread alone writes it while it has the P.
-    m.p->ticks.store(m.p->ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    check_canary(g->stack_lo, g->id);
-    {
-      Changing changing(*g);
-      g->m = &m;
-      g->wait_reason = wait_reason_none;
-      g->wait_object = nullptr;
-      g->status.store(status_running, std::memory_order_relaxed);
-      g->stackguard0 = scheduler.stress_move ? static_cast<std::uint64_t>(k_guard_force_move) : g->stackguard;
-    }
-    put_back_eh(m, *g);
-    m.goroutine = g;
-    tsan::enter_goroutine(*g);
-    stacktide_gogo(g);
   }
+  m.status.store(m_status_running, std::memory_order_relaxed);
+  m.preempt.store(0, std::memory_order_relaxed);
+  // This thread alone writes it while it has the P.
+  m.p->ticks.store(m.p->ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  check_canary(g->stack_lo, g->id);
+  {
+    Changing changing(*g);
+    g->m = &m;
+    g->wait_reason = wait_reason_none;
+    g->wait_object = nullptr;
+    g->status.store(status_running, std::memory_order_relaxed);
+    g->stackguard0 = scheduler.stress_move ? static_cast<std::uint64_t>(k_guard_force_move) : g->stackguard;
+  }
+  put_back_eh(m, *g);
+  m.goroutine = g;
+  return g;
 }
 
 bool work_waits() { return scheduler.waiting_ms.load(std::memory_order_relaxed) != 0 || work_anywhere(); }
@@ -279,16 +282,11 @@ void global_put(Goroutine* const* batch, std::size_t n) {
   scheduler.global_size.fetch_add(n, std::memory_order_seq_cst);
 }
 
-P* own_p() {
-  M* m = stacktide_thread.m;
-  return m == nullptr || stacktide_thread.library_call.load(std::memory_order_relaxed) != 0 ? nullptr : m->p;
-}
-
 void enqueue(Goroutine* g, bool next) {
   if (P* p = own_p()) {
-    run_queue_put(*p, g, next);
+    next ? run_queue_put_next(*p, g) : run_queue_put_last(*p, g);
     // The only P: nobody else could take it.
-    if (scheduler.max_procs == 1) return;
+    if (single_p) return;
   } else {
     global_put(&g, 1);
   }
@@ -314,17 +312,6 @@ void ready(Goroutine* g, std::uint64_t result, std::uint64_t ok) {
 Goroutine* current_goroutine() {
   M* m = stacktide_thread.m;
   return m == nullptr ? nullptr : m->goroutine;
-}
-
-Goroutine* parking_goroutine(const char* what) {
-  if (stacktide_thread.calling != 0) [[likely]] {
-    // On the thread's own stack: a signal handler that interrupted a runtime call is on another one.
-    const M& m = *stacktide_thread.m;
-    const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
-    if (here - m.stack_lo < m.stack_hi - m.stack_lo || m.stack_hi == 0) [[likely]]
-      return stacktide_thread.goroutine;
-  }
-  fatal_not_parkable(what);
 }
 
 void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const void* object) {

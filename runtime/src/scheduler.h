@@ -12,7 +12,8 @@
 //
 // Parking. A runtime call saves the goroutine's context before the implementation runs (morestack.S), so the implementation
 // may put the goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first
-// and touches the goroutine no more afterwards; the thread returns to schedule() through the assembly.
+// and touches the goroutine no more afterwards. An M's loop is in assembly (stacktide_schedule, switch.S): it asks for the next
+// goroutine, goes on in it, and is where a goroutine that parks leaves its thread.
 //
 // Locks, in this order: a channel's, wait group's or poll descriptor's lock; scheduler_lock; records_lock, arena_lock (leaves). No user code
 // runs under any.
@@ -26,6 +27,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "fatal.h"
 #include "goroutine.h"
 #include "options.h"
 #include "processor.h"
@@ -81,8 +83,6 @@ std::int64_t clock_now();
 // The same as of the last tick of the kernel, some milliseconds ago at most, and at a fifth of the cost.
 std::int64_t coarse_clock();
 
-// The loop of an M; returns when the program stops running goroutines.
-void schedule(M& m);
 // Appends to the global queue.
 void global_put(Goroutine* const* batch, std::size_t n);
 // Makes a waiting goroutine runnable; its runtime call returns (result, ok).
@@ -92,7 +92,10 @@ void enqueue(Goroutine* g, bool next);
 
 // This thread's P, if it may use it now: nullptr on threads without one, and in library code, whose P the monitor may take
 // at any time.
-P* own_p();
+inline P* own_p() {
+  const M* m = stacktide_thread.m;
+  return m == nullptr || stacktide_thread.library_call.load(std::memory_order_relaxed) != 0 ? nullptr : m->p;
+}
 // Ends the program if all goroutines are asleep.
 void check_deadlock();
 // A thread without a P has made ready what it had to, and raised `wakers` before. What it made ready may have run and parked
@@ -105,7 +108,16 @@ void find_vector_state();
 
 // The goroutine whose runtime call is being served. Ends the program when this thread is not in one: library code called
 // back into the program, and that may not park; `what` says what it tried.
-Goroutine* parking_goroutine(const char* what);
+inline Goroutine* parking_goroutine(const char* what) {
+  if (stacktide_thread.calling != 0) [[likely]] {
+    // On the thread's own stack: a signal handler that interrupted a runtime call is on another one.
+    const M& m = *stacktide_thread.m;
+    const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+    if (here - m.stack_lo < m.stack_hi - m.stack_lo || m.stack_hi == 0) [[likely]]
+      return stacktide_thread.goroutine;
+  }
+  fatal_not_parkable(what);
+}
 // The goroutine that runs on this thread, also when library code called back; nullptr on other threads.
 Goroutine* current_goroutine();
 // The return address of the runtime call in progress; direct: of the implementation, when no goroutine's stack was left for

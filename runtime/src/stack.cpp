@@ -124,9 +124,7 @@ void free_stack(std::uint64_t lo, std::uint64_t size, std::uint64_t goroutine) {
   if (p->stacks.count[size_class - kFirstClass] > most_cached(size_class)) flush(p->stacks, size_class);
 }
 
-void check_canary(std::uint64_t lo, std::uint64_t goroutine) {
-  if (word(lo) == kCanary) [[likely]]
-    return;
+void fatal_canary(std::uint64_t lo, std::uint64_t goroutine) {
   char text[160];
   std::snprintf(text, sizeof text, "goroutine %lu overran its stack: the canary at %#lx is broken", goroutine, lo);
   fatal(text);

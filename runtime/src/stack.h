@@ -65,8 +65,12 @@ void reserve_arena();
 std::uint64_t allocate_stack(std::uint64_t size, std::uint64_t like_hi = 0);
 // Gives a stack back. A broken canary ends the program, naming the goroutine.
 void free_stack(std::uint64_t lo, std::uint64_t size, std::uint64_t goroutine);
+[[noreturn]] void fatal_canary(std::uint64_t lo, std::uint64_t goroutine);
 // Ends the program when the canary at lo is broken.
-void check_canary(std::uint64_t lo, std::uint64_t goroutine);
+inline void check_canary(std::uint64_t lo, std::uint64_t goroutine) {
+  if (*reinterpret_cast<const std::uint64_t*>(lo) != kCanary) [[unlikely]]
+    fatal_canary(lo, goroutine);
+}
 
 // Free stacks of one P, in lists by size and colour; cells, linked as arena.h says. Only the thread that has the P uses it.
 struct StackCache {

@@ -212,18 +212,6 @@ void first_stack(Goroutine& g, void (*function)(void*), void* closure) {
   g.caller_pc = 0;
 }
 
-std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp) {
-  std::uint64_t used = g.stack_hi - sp;
-  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous)
-    used += segment->hi - segment->sp;
-  return used;
-}
-
-void note_high_water(Goroutine& g, std::uint64_t sp) {
-  const std::uint64_t used = used_bytes(g, sp);
-  if (used > g.high_water) g.high_water = used;
-}
-
 bool shrink_if_idle(Goroutine& g, bool self) {
   if (!self) {
     std::uint8_t expected = status_waiting;

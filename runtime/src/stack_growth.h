@@ -26,10 +26,18 @@ namespace stacktide::runtime {
 void first_stack(Goroutine& g, void (*function)(void*), void* closure);
 // Frees the stack of a goroutine that ended, all segments.
 void free_stacks(Goroutine& g);
-// Most bytes used, over all segments, when the current segment is used down to sp.
-void note_high_water(Goroutine& g, std::uint64_t sp);
 // Bytes used over all segments when the current one is used down to sp.
-std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp);
+inline std::uint64_t used_bytes(const Goroutine& g, std::uint64_t sp) {
+  std::uint64_t used = g.stack_hi - sp;
+  for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous)
+    used += segment->hi - segment->sp;
+  return used;
+}
+// That is, if it is more than ever before.
+inline void note_high_water(Goroutine& g, std::uint64_t sp) {
+  const std::uint64_t used = used_bytes(g, sp);
+  if (used > g.high_water) g.high_water = used;
+}
 // Halves the stack once if it is waiting (or `self`, the caller's own in a runtime call) and uses less than a quarter. True
 // if it did.
 bool shrink_if_idle(Goroutine& g, bool self);

@@ -8,7 +8,10 @@
 
 #include <cxxabi.h>
 
+#include <utility>
+
 #include "fatal.h"
+#include "handoff.h"
 #include "metadata.h"
 #include "netpoll.h"
 #include "scheduler.h"
@@ -20,6 +23,8 @@ namespace stacktide::runtime {
 
 constinit M* all_ms = nullptr;
 constinit std::atomic<std::uint64_t> m_count = 0;
+
+extern "C" [[noreturn]] void stacktide_schedule(M* m);
 
 namespace {
 
@@ -63,8 +68,8 @@ void* m_main(void* argument) {
   tsan::begin_thread(m);
   asm("movq %%fs:0, %0" : "=r"(m.guard_slot));
   m.guard_slot += TCB_STACKGUARD / sizeof *m.guard_slot;
-  schedule(m);
-  return nullptr;
+  attach(m, *std::exchange(m.next_p, nullptr));
+  stacktide_schedule(&m);
 }
 
 long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) {

@@ -116,7 +116,7 @@ TEST_CASE("a signal before every instruction that switches stacks changes nothin
                                    [&](const std::string& at) { return at.starts_with(function + "+"); });
     };
     CHECK(in("__morestack") >= 130);
-    CHECK(in("stacktide_gogo") >= 15);
+    CHECK(in("stacktide_schedule") >= 15);
     CHECK(in("stacktide_gopark") >= 7);
     CHECK(in("__wrap_snprintf") >= 2);
     CHECK(in("__x86_indirect_thunk_rax") + in("__x86_indirect_thunk_rdx") + in("__x86_indirect_thunk_rcx") >= 5);

@@ -80,7 +80,7 @@ class Walk {
  private:
   // What is looked at: the runtime's assembly, the thunks and the entry points.
   static bool is_way_off(const std::string& name) {
-    constexpr std::array kNames = {"__morestack",         "stacktide_gogo", "stacktide_gopark",
+    constexpr std::array kNames = {"__morestack",         "stacktide_schedule", "stacktide_gopark",
                                    "stacktide_yield",     "stacktide_go",   "stacktide_on_system_stack",
                                    "stacktide_current_id"};
     return std::ranges::find(kNames, name) != kNames.end() || name.starts_with("__wrap_") ||

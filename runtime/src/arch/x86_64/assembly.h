@@ -62,6 +62,31 @@
     ret
 .endm
 
+#ifdef STACKTIDE_TSAN
+// Around a runtime call, on the system stack (tsan.h): keep its arguments, and its results.
+.macro TSAN_ENTER_RUNTIME
+    .irp register, rdi, rsi, rdx, rcx, r8, r9, r10, r11
+    pushq %\register
+    .endr
+    call stacktide_tsan_enter_runtime
+    .irp register, r11, r10, r9, r8, rcx, rdx, rsi, rdi
+    popq %\register
+    .endr
+.endm
+.macro TSAN_ENTER_GOROUTINE
+    pushq %rax
+    pushq %rdx
+    call stacktide_tsan_enter_goroutine
+    popq %rdx
+    popq %rax
+.endm
+#else
+.macro TSAN_ENTER_RUNTIME
+.endm
+.macro TSAN_ENTER_GOROUTINE
+.endm
+#endif
+
 .macro THREAD_STATE reg
     movq stacktide_thread@gottpoff(%rip), \reg
 .endm

@@ -27,8 +27,9 @@
     cmpq stacktide_arena_size(%rip), \reg
 .endm
 
-// On in the function that asked for room, rsp at the return address into it: return address + 1, past the `leaq 24(%rbp), %r11` (4c 8d 5d 18)
-// of a function with variable arguments, whose work it does. The last jump's CFI is that of the function.
+// On in the function that asked for room, rsp at the return address into it: to return address + 1, past the `leaq 24(%rbp), %r11` (4c 8d 5d 18)
+// of a function with variable arguments, whose work it does. By a `ret`, though a processor expects it to go elsewhere: after a jump it would
+// expect the wrong one at each of the next dozen of returns.
 .macro CONTINUE_IN_BODY
     movq (%rsp), %r10
     leaq 16(%rsp), %r11
@@ -36,10 +37,8 @@
     cmpl $0x185d8d4c, (%r10)
     jne 9f
     addq $4, %r10
-9:  leaq 8(%rsp), %rsp
-    .cfi_def_cfa_offset 0
-    .cfi_register %rip, %r10
-    jmp *%r10
+9:  movq %r10, (%rsp)
+    ret
 .endm
 
 // Room on the system stack for the vector state; its header cleared, as XSAVE wants it. Clobbers rdx.
@@ -77,31 +76,6 @@
     cmpl $0, %fs:T_RETAKE(%rcx)
     jne .Llost_p
 .endm
-
-#ifdef STACKTIDE_TSAN
-// Around a runtime call, on the system stack (tsan.h): keep its arguments, and its results.
-.macro TSAN_ENTER_RUNTIME
-    .irp register, rdi, rsi, rdx, rcx, r8, r9, r10, r11
-    pushq %\register
-    .endr
-    call stacktide_tsan_enter_runtime
-    .irp register, r11, r10, r9, r8, rcx, rdx, rsi, rdi
-    popq %\register
-    .endr
-.endm
-.macro TSAN_ENTER_GOROUTINE
-    pushq %rax
-    pushq %rdx
-    call stacktide_tsan_enter_goroutine
-    popq %rdx
-    popq %rax
-.endm
-#else
-.macro TSAN_ENTER_RUNTIME
-.endm
-.macro TSAN_ENTER_GOROUTINE
-.endm
-#endif
 
     .globl __morestack
     .type __morestack, @function
@@ -429,8 +403,8 @@ stacktide_runtime_call:
     movq G_SP(%r12), %rsp
     .cfi_def_cfa %rsp, 56
     RETURN_WITH_SAVED_REGISTERS
-    // rsp is the system stack as gogo left it: the goroutine belongs to somebody else from here on. After a failed check it lies below, and r13 is
-    // where gogo left it.
+    // rsp is the system stack as the scheduler left it: the goroutine belongs to somebody else from here on. After a failed check it lies below, and r13 is
+    // where the scheduler left it.
 .Lyield:
     .cfi_def_cfa %r13, 64
     movq %r13, %rsp

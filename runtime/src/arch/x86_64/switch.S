@@ -26,19 +26,28 @@ stacktide_resume_pc:
     .cfi_endproc
     .size stacktide_gopark, . - stacktide_gopark
 
-    // void stacktide_gogo(Goroutine*): leaves the scheduler for a goroutine; returns when some goroutine parks on this thread.
+    // void stacktide_schedule(M*): an M's loop, which never ends. A goroutine comes back by a jump to stacktide_back_in_scheduler, with rsp as at
+    // T_SYSTEM_SP and rbx the thread's state; so calls and returns are balanced on each stack, and a processor predicts both. The registers are
+    // saved once, for unwinders.
     .p2align 4
-    .globl stacktide_gogo
-    .hidden stacktide_gogo
-    .type stacktide_gogo, @function
-stacktide_gogo:
+    .globl stacktide_schedule
+    .hidden stacktide_schedule
+    .type stacktide_schedule, @function
+stacktide_schedule:
     .cfi_startproc
     SAVE_REGISTERS
     subq $8, %rsp
     .cfi_def_cfa_offset 64
-    THREAD_STATE %rcx
-    movq %rsp, %fs:T_SYSTEM_SP(%rcx)
-    movq %rdi, %fs:T_GOROUTINE(%rcx)
+    THREAD_STATE %rbx
+    movq %rsp, %fs:T_SYSTEM_SP(%rbx)
+    .globl stacktide_back_in_scheduler
+    .hidden stacktide_back_in_scheduler
+stacktide_back_in_scheduler:
+    movq %fs:T_M(%rbx), %rdi
+    call stacktide_next_goroutine
+    movq %rax, %fs:T_GOROUTINE(%rbx)
+    TSAN_ENTER_GOROUTINE
+    movq %rax, %rdi
     movq G_STACKGUARD0(%rdi), %rax
     movq %rax, %fs:TCB_STACKGUARD
     movq G_RESULT(%rdi), %rax
@@ -49,10 +58,9 @@ stacktide_gogo:
     .cfi_remember_state
     movq G_SP(%rdi), %rsp
     .cfi_def_cfa_offset 56
-    jmp *G_PC(%rdi)
+    jmp stacktide_resume_pc
     .cfi_restore_state
-8:  .cfi_remember_state
-    movq G_BP(%rdi), %rbp
+8:  movq G_BP(%rdi), %rbp
     movq G_SP(%rdi), %rsp
     .cfi_def_cfa %rbp, 16
     .cfi_offset %rbx, -96
@@ -61,15 +69,8 @@ stacktide_gogo:
     .cfi_offset %r14, -120
     .cfi_offset %r15, -128
     jmp stacktide_preempted_pc
-    .globl stacktide_back_in_scheduler
-    .hidden stacktide_back_in_scheduler
-stacktide_back_in_scheduler:
-    .cfi_restore_state
-    addq $8, %rsp
-    .cfi_def_cfa_offset 56
-    RETURN_WITH_SAVED_REGISTERS
     .cfi_endproc
-    .size stacktide_gogo, . - stacktide_gogo
+    .size stacktide_schedule, . - stacktide_schedule
 
     // The bottom frame of every goroutine. Reached by the `ret` of stacktide_gopark with r12 = closure, r13 = function; one
     // instruction in, since unwinders look up a return address less one. Unwinding ends here.
