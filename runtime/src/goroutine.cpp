@@ -7,6 +7,7 @@
 #include "fatal.h"
 #include "metadata.h"
 #include "scheduler.h"
+#include "solo.h"
 
 namespace stacktide::runtime {
 
@@ -89,7 +90,9 @@ Goroutine* allocate_goroutine() {
     g = take_record();
   }
   g->next = nullptr;
-  g->id = scheduler.created.fetch_add(1, std::memory_order_relaxed) + 1;
+  const SoloSection section;
+  section.add(scheduler.live, std::uint64_t{1});
+  g->id = section.add(scheduler.created, std::uint64_t{1}) + 1;
   return g;
 }
 
@@ -111,7 +114,10 @@ void free_goroutine(Goroutine* g) {
     g->label[0] = 0;
     g->result = g->result_ok = 0;
     g->error_number = 0;
-    *g->own = {};
+    // What else is in its Private was taken out by whoever had put it there.
+    g->excepting = g->own->eh_uncaught = 0;
+    g->own->locked_m = nullptr;
+    g->own->locks = 0;
   }
   if (P* p = own_p()) {
     push(p->records, g);

@@ -48,12 +48,15 @@ void prepare_library_calls() {
   stacktide_errno_offset = reinterpret_cast<std::int64_t>(&errno) - thread_pointer();
 }
 
+bool has_process_barrier() { return has_membarrier; }
+void process_barrier() { membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); }
+
 bool retake_p(M& m, std::uint64_t sequence) {
   if (!has_membarrier) return false;
   ThreadState& thread = *m.thread;
   std::uint32_t expected = retake_none;
   if (!thread.retake.compare_exchange_strong(expected, retake_proposed, std::memory_order_seq_cst)) return false;
-  membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  process_barrier();
   tsan::see_thread(thread);
   const std::uint64_t function = thread.library_call.load(std::memory_order_relaxed);
   expected = retake_proposed;

@@ -18,6 +18,7 @@
 #include "recorder.h"
 #include "scheduler.h"
 #include "signals.h"
+#include "solo.h"
 #include "spans.h"
 #include "stack.h"
 #include "stack_growth.h"
@@ -42,18 +43,19 @@ struct MainDone {
 };
 constinit MainDone* main_done = nullptr;
 
-Goroutine* spawn(Function function, void* closure, std::uint64_t entry_pc, std::uint64_t creation_pc, bool main = false) {
+// bytes of the closure go with it to its stack; 0: none.
+Goroutine* spawn(Function function, void* closure, std::uint64_t bytes, std::uint64_t entry_pc, std::uint64_t creation_pc,
+                 bool main = false) {
   Goroutine* g = allocate_goroutine();
   {
     Changing changing(*g);
     g->creation_pc = creation_pc;
     g->entry_pc = entry_pc;
     if (Goroutine* parent = current_goroutine()) g->parent = parent->id;
-    first_stack(*g, function, closure);
+    first_stack(*g, function, closure, bytes);
     tsan::begin_goroutine(*g);
     g->status.store(status_runnable, std::memory_order_relaxed);
   }
-  scheduler.live.fetch_add(1, std::memory_order_relaxed);
   if (is_recording()) [[unlikely]]
     record_spawn(*g, main);
   return g;
@@ -79,6 +81,7 @@ void start_runtime() {
   find_vector_state();
   find_adjust_words();
   prepare_library_calls();
+  Solo::turn_on();
   speak_when_terminated();
   install_handlers();
   set_freed_stacks(options.freed);
@@ -129,7 +132,7 @@ void stacktide_run_impl(Function function, void* closure, const void* entry) {
   // A thread that falls asleep now must not take the first goroutine, which is in no queue yet, for one that waits for ever.
   scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
   scheduler.stopping.store(false, std::memory_order_relaxed);
-  Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry),
+  Goroutine* g = spawn(function, closure, 0, reinterpret_cast<std::uint64_t>(entry),
                        reinterpret_cast<std::uint64_t>(__builtin_return_address(0)), true);
   std::unique_lock guard(main_done->lock);
   main_done->main_id.store(g->id, std::memory_order_relaxed);
@@ -140,11 +143,11 @@ void stacktide_run_impl(Function function, void* closure, const void* entry) {
   scheduler.running = false;
 }
 
-std::uint64_t stacktide_go_impl(Function function, void* closure, const void* entry) {
+std::uint64_t stacktide_go_impl(Function function, void* closure, const void* entry, std::uint64_t bytes) {
   // Not `running`: main may return while this goroutine still runs.
   if (scheduler.ps == nullptr) fatal("go() before run()");
   const std::uint64_t from = caller_pc(__builtin_return_address(0));
-  Goroutine* g = spawn(function, closure, reinterpret_cast<std::uint64_t>(entry), from);
+  Goroutine* g = spawn(function, closure, bytes, reinterpret_cast<std::uint64_t>(entry), from);
   const std::uint64_t id = g->id;
   enqueue(g, true);
   return id;
@@ -162,7 +165,7 @@ void stacktide_goexit_impl() {
     record_exit(*g);
   free_stacks(*g);
   free_goroutine(g);
-  scheduler.live.fetch_sub(1, std::memory_order_seq_cst);
+  SoloSection().add(scheduler.live, ~std::uint64_t{0});
   if (id != main_done->main_id.load(std::memory_order_relaxed)) return;
   scheduler.stopping.store(true, std::memory_order_relaxed);
   std::lock_guard guard(main_done->lock);

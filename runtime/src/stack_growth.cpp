@@ -194,12 +194,13 @@ std::uint32_t& eh_uncaught() {
 
 }  // namespace
 
-void first_stack(Goroutine& g, void (*function)(void*), void* closure) {
+void first_stack(Goroutine& g, void (*function)(void*), void* closure, std::uint64_t bytes) {
   const std::uint64_t size = scheduler.min_stack;
   const std::uint64_t lo = allocate_stack(size);
   set_extents(g, lo, lo + size);
   // What stacktide_gopark pops: r15 r14 r13 r12 rbx rbp, then it returns to the bottom frame with rsp a multiple of 16.
-  const std::uint64_t top = g.stack_hi - 16;
+  if (bytes != 0) closure = std::memcpy(words(g.stack_hi - bytes), closure, bytes);
+  const std::uint64_t top = g.stack_hi - bytes - 16;
   words(top)[0] = words(top)[1] = 0;
   g.sp = top - SAVED_CONTEXT;
   std::uint64_t* context = words(g.sp);

@@ -22,8 +22,9 @@
 
 namespace stacktide::runtime {
 
-// Gives a new goroutine its first stack, ready to be resumed: it will call function(closure).
-void first_stack(Goroutine& g, void (*function)(void*), void* closure);
+// Gives a new goroutine its first stack, ready to be resumed: it will call function(closure). bytes: so many of the closure,
+// a multiple of 16, are copied to the end of that stack, and it will get their address there; 0: none.
+void first_stack(Goroutine& g, void (*function)(void*), void* closure, std::uint64_t bytes);
 // Frees the stack of a goroutine that ended, all segments.
 void free_stacks(Goroutine& g);
 // Bytes used over all segments when the current one is used down to sp.

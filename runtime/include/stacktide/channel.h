@@ -113,4 +113,7 @@ class channel {
   void* core_ = nullptr;
 };
 
+template <class T>
+inline constexpr bool detail::is_handle<channel<T>> = true;
+
 }  // namespace stacktide

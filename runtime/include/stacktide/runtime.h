@@ -24,19 +24,37 @@
 #include "stacktide/detail/deadline.h"
 #include "stacktide/detail/entries.h"
 #include "stacktide/detail/escape.h"
+#include "stacktide/detail/shared_core.h"
 
 namespace stacktide {
 
 namespace detail {
 
+// A part of a closure whose address nobody can keep: functions get the value.
+template <class T>
+inline constexpr bool is_plain_part = std::is_scalar_v<T> || std::is_empty_v<T> || is_handle<T>;
+
 template <class F, class... Args>
 struct closure {
   std::tuple<F, Args...> parts;
 
-  // Frees it when the goroutine ends, on its own stack, so that destructors may wait too.
+  // Then it may lie on the goroutine's own stack, which moves, and a goroutine is started without a call of malloc(). What a
+  // lambda captures has addresses that it may give away, so that is not for it.
+  static constexpr bool kTravels =
+      is_plain_part<F> && (is_plain_part<Args> && ...) && sizeof(std::tuple<F, Args...>) <= 64 && alignof(std::tuple<F, Args...>) <= 16;
+
+  // Ends its life with the goroutine, on that one's stack, so that destructors may wait too.
   struct owner {
     closure* c;
-    ~owner() { zeroed<closure>::destroy(c); }
+    ~owner() {
+      if constexpr (kTravels) {
+        if (holds_stack_address(&c, sizeof c)) {
+          std::destroy_at(c);
+          return;
+        }
+      }
+      zeroed<closure>::destroy(c);
+    }
   };
   static void start(void* self) {
     const owner keep{static_cast<closure*>(self)};
@@ -124,9 +142,17 @@ void run(F&& main) {
 // caller's line.
 template <class F, class... Args>
 [[gnu::always_inline]] inline std::uint64_t go(F&& f, Args&&... args) {
-  auto* c = detail::make_closure(std::forward<F>(f), std::forward<Args>(args)...);
-  detail::check_escape(c, c->subject);
-  return detail::stacktide_go(&std::remove_pointer_t<decltype(c)>::start, c, c->entry());
+  using closure = detail::closure<std::decay_t<F>, std::decay_t<Args>...>;
+  if constexpr (closure::kTravels) {
+    alignas(16) char room[(sizeof(closure) + 15) / 16 * 16] = {};
+    auto* c = ::new (room) closure{{std::forward<F>(f), std::forward<Args>(args)...}};
+    detail::check_escape(c, c->subject);
+    return detail::stacktide_go(&closure::start, c, c->entry(), sizeof room);
+  } else {
+    auto* c = detail::make_closure(std::forward<F>(f), std::forward<Args>(args)...);
+    detail::check_escape(c, c->subject);
+    return detail::stacktide_go(&closure::start, c, c->entry(), 0);
+  }
 }
 
 // Lets others run first.

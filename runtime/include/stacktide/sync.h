@@ -98,4 +98,9 @@ class wait_group {
   detail::shared_core* core_;
 };
 
+template <>
+inline constexpr bool detail::is_handle<mutex> = true;
+template <>
+inline constexpr bool detail::is_handle<wait_group> = true;
+
 }  // namespace stacktide

@@ -55,7 +55,9 @@ struct escape_subject;
 
 extern "C" {
 void stacktide_run(function f, void* closure, const void* entry);
-std::uint64_t stacktide_go(function f, void* closure, const void* entry);
+// bytes: the closure lies on the caller's stack, and that many bytes of it are copied to the end of the new goroutine's, a
+// multiple of 16, at most 64; 0: it is the goroutine's already.
+std::uint64_t stacktide_go(function f, void* closure, const void* entry, std::uint64_t bytes);
 void stacktide_yield();
 void stacktide_sleep_until(std::int64_t when);
 void stacktide_blocking(function f, void* closure);

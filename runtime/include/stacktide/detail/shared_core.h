@@ -15,4 +15,8 @@ struct shared_core {
   std::atomic<std::uint64_t> references = 1;
 };
 
+// Is this a handle? It may be moved as bytes, and nobody keeps its address.
+template <class T>
+inline constexpr bool is_handle = false;
+
 }  // namespace stacktide::detail

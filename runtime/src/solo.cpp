@@ -1,0 +1,23 @@
+#include "solo.h"
+
+#include <sched.h>
+
+#include "library_call.h"
+
+namespace stacktide::runtime {
+
+constinit Solo::State Solo::state{};
+
+void Solo::turn_on() { state.on = single_p && has_process_barrier(); }
+
+void Solo::join_others() {
+  state.others.fetch_add(1, std::memory_order_seq_cst);
+  process_barrier();
+  // Its thread may have lost the processor.
+  for (int looks = 0; state.inside.load(std::memory_order_acquire) != 0; ++looks) {
+    if (looks < 100) asm volatile("pause");
+    else sched_yield();
+  }
+}
+
+}  // namespace stacktide::runtime
