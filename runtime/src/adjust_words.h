@@ -1,14 +1,22 @@
-// The innermost loop of copying a stack: of a stretch of words, those that point into the old stack get the distance added.
+// The innermost loop of moving a stack: a stretch of words is copied, and those that point into the old stack get the distance
+// added.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace stacktide::runtime {
 
-// Words w with w - lo <= size, as unsigned numbers, become w + delta. How many were there. With AVX-512 or AVX2 where the
-// processor has them.
-std::uint32_t adjust_words(std::uint64_t* from, const std::uint64_t* to, std::uint64_t lo, std::uint64_t size,
-                           std::uint64_t delta);
+// What moves: the addresses from lo on, up to and with lo + size, and how far.
+struct Shift {
+  std::uint64_t lo;
+  std::uint64_t size;
+  std::uint64_t delta;
+};
+
+// Copies n words, to the same ones or to others far away; of words that lie in what moves, the copy is shifted. How many
+// were. With AVX-512 or AVX2 where the processor has them.
+std::uint32_t adjust_words(std::uint64_t* to, const std::uint64_t* from, std::size_t n, const Shift& shift);
 // Chooses by the processor. Once, at start.
 void find_adjust_words();
 

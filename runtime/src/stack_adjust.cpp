@@ -1,15 +1,17 @@
-// Adjusts a copied stack by its maps.
+// Copies a stack and adjusts the copy by its maps.
 //
-// Concept. Comparing a word costs less than asking what it is, so all words of a frame are adjusted in one go, and then
-// those that are scalars for certain get back what the old stack holds. Frames of one function in a row, a recursion's, are
+// Concept. Comparing a word costs less than asking what it is, so all words of a frame are copied and adjusted in one go, and
+// then those that are scalars for certain get back what the old stack holds. Frames of one function in a row, a recursion's, are
 // taken together. Only long stretches of numbers are gone around. An older segment, which was not copied, is adjusted run by
 // run.
 //
 // Rejected: to look at each run of words for what it is (three times the price of scanning for small frames).
 #include <bit>
+#include <cstring>
 
 #include "adjust_words.h"
 #include "scheduler.h"
+#include "solo.h"
 #include "stack_map.h"
 
 namespace stacktide::runtime {
@@ -52,7 +54,7 @@ struct FramePlan {
 // One copy that is adjusted.
 class Adjuster {
  public:
-  Adjuster(const Goroutine& g, const Move& move) : g_(g), move_(move), size_(move.hi - move.lo) {}
+  Adjuster(const Goroutine& g, const Move& move) : g_(g), move_(move), shift_{move.lo, move.hi - move.lo, move.delta} {}
 
   Adjusted run() {
     const WalkStart start = walk_start(g_);
@@ -72,18 +74,18 @@ class Adjuster {
   }
 
  private:
-  // Where the word at an old address lies now: only the segment that moved was copied.
-  std::uint64_t place(std::uint64_t address) const { return address - move_.lo < size_ ? address + move_.delta : address; }
+  // Where the word at an old address is to lie: only the segment that moves is copied.
+  std::uint64_t place(std::uint64_t address) const { return address - move_.lo < shift_.size ? address + move_.delta : address; }
 
-  std::uint32_t range(std::uint64_t from, std::uint64_t to) {
-    if (from >= to) return 0;
-    std::uint64_t* words = &at(place(from));
-    return adjust_words(words, words + (to - from) / 8, move_.lo, size_, move_.delta);
+  std::uint32_t range(std::uint64_t from, std::uint64_t to) const {
+    return adjust_words(&at(place(from)), &at(from), (to - from) / 8, shift_);
   }
-  void check(std::uint64_t from, std::uint64_t to) {
-    if (from >= to) return;
-    adjusted_.words += range(from, to);
+  std::uint32_t check(std::uint64_t from, std::uint64_t to) {
+    if (from >= to) return 0;
+    const std::uint32_t changed = range(from, to);
+    adjusted_.words += changed;
     checked_ += (to - from) / 8;
+    return changed;
   }
   void scan(std::uint64_t from, std::uint64_t to) {
     if (from >= to) return;
@@ -92,17 +94,21 @@ class Adjuster {
     adjusted_.scanned += changed;
     scanned_ += (to - from) / 8;
   }
-  // Words that are left as they are.
+  // Words that stay as they are.
   void skip(std::uint64_t from, std::uint64_t to) {
     skipped_ += (to - from) / 8;
+    if (place(from) != from) std::memcpy(&at(place(from)), &at(from), to - from);
     if (!scheduler.stress_move) return;
-    for (std::uint64_t word = from; word < to; word += 8) lookalikes_ += stack_word(word) - move_.lo <= size_;
+    for (std::uint64_t word = from; word < to; word += 8) lookalikes_ += stack_word(word) - move_.lo <= shift_.size;
   }
 
+  void count_kept(std::uint64_t words) {
+    skipped_ += words;
+    checked_ -= words;
+  }
   // Gives `words` words of the copy, and the same ones of `frames` frames of `size` bytes each, their old values back.
   void keep(std::uint64_t from, std::uint32_t words, std::uint64_t frames = 1, std::uint64_t size = 0) {
-    skipped_ += words * frames;
-    checked_ -= words * frames;
+    count_kept(words * frames);
     for (; frames != 0; --frames, from += size) {
       // Hardly ever does a number look like an address of its own stack, so to find that out comes first.
       const std::uint64_t* old = &at(from);
@@ -191,9 +197,14 @@ class Adjuster {
       while (cfa < last && stack_word(cfa - 8) == plan.pc) cfa += size, ++frames;
     }
     frames_ += frames;
-    check(first, cfa);
-    for (std::uint32_t i = 0; i < plan.stretches; ++i)
-      keep(first + size - plan.scalar[i].below, plan.scalar[i].words, frames, size);
+    const bool any = check(first, cfa) != 0;
+    for (std::uint32_t i = 0; i < plan.stretches; ++i) {
+      if (any) {
+        keep(first + size - plan.scalar[i].below, plan.scalar[i].words, frames, size);
+      } else {
+        count_kept(plan.scalar[i].words * frames);
+      }
+    }
     decide(plan, first + size);
     if (frames > 1) {
       // Each of the others decides about its callee; what the last one saved waits.
@@ -252,8 +263,9 @@ class Adjuster {
   }
 
   void count(bool complete) const {
-    const auto add = [](std::atomic<std::uint64_t>& counter, std::uint64_t n) {
-      if (n != 0) counter.fetch_add(n, std::memory_order_relaxed);
+    const SoloSection section;
+    const auto add = [&](std::atomic<std::uint64_t>& counter, std::uint64_t n) {
+      if (n != 0) section.add(counter, n);
     };
     add(stack_maps.walks, 1);
     add(stack_maps.complete, complete ? 1 : 0);
@@ -269,7 +281,7 @@ class Adjuster {
 
   const Goroutine& g_;
   const Move move_;
-  const std::uint64_t size_;
+  const Shift shift_;
   Adjusted adjusted_;
   std::uint64_t rest_ = 0;     // where the walk is: below, all is adjusted
   std::uint32_t waiting_ = 0;  // registers whose slots no frame has decided about
@@ -284,6 +296,6 @@ class Adjuster {
 
 }  // namespace
 
-Adjusted adjust_by_maps(const Goroutine& g, const Move& move) { return Adjuster(g, move).run(); }
+Adjusted copy_by_maps(const Goroutine& g, const Move& move) { return Adjuster(g, move).run(); }
 
 }  // namespace stacktide::runtime

@@ -94,15 +94,12 @@ bool may_copy(Goroutine& g, bool note) {
   return pinned == 0;
 }
 
-std::uint32_t adjust(std::uint64_t from, std::uint64_t to, std::uint64_t old_lo, std::uint64_t size, std::uint64_t delta) {
-  return from < to ? adjust_words(words(from), words(to), old_lo, size, delta) : 0;
-}
-
-// Adjusts the copy of a segment, word by word.
-std::uint32_t adjust_all(const Goroutine& g, const Move& move) {
-  std::uint32_t adjusted = adjust(g.sp + move.delta, move.hi + move.delta, move.lo, move.hi - move.lo, move.delta);
+// Copies a segment, and adjusts the copy and what older segments hold, word by word.
+std::uint32_t copy_all(const Goroutine& g, const Move& move) {
+  const Shift shift{move.lo, move.hi - move.lo, move.delta};
+  std::uint32_t adjusted = adjust_words(words(g.sp + move.delta), words(g.sp), (move.hi - g.sp) / 8, shift);
   for (const Segment* segment = g.segments; segment != nullptr; segment = segment->previous)
-    adjusted += adjust(segment->sp, segment->hi, move.lo, move.hi - move.lo, move.delta);
+    adjusted += adjust_words(words(segment->sp), words(segment->sp), (segment->hi - segment->sp) / 8, shift);
   return adjusted;
 }
 
@@ -112,7 +109,6 @@ Adjusted copystack(Goroutine& g, std::uint64_t new_size) {
   const std::uint64_t old_lo = g.stack_lo;
   const std::uint64_t old_hi = g.stack_hi;
   const std::uint64_t old_size = old_hi - old_lo;
-  const std::uint64_t used = old_hi - g.sp;
   const std::uint64_t new_lo = allocate_stack(new_size, old_hi);
   const std::uint64_t new_hi = new_lo + new_size;
   const std::uint64_t delta = new_hi - old_hi;
@@ -123,12 +119,11 @@ Adjusted copystack(Goroutine& g, std::uint64_t new_size) {
     Changing changing(g);
     g.moving_from = old_lo;
     g.moving_to = new_lo;
-    std::memcpy(words(new_hi - used), words(g.sp), used);
     const Move move{old_lo, old_hi, delta};
     if (stack_maps.adjust == adjust_maps && has_stack_maps()) {
-      adjusted = adjust_by_maps(g, move);
+      adjusted = copy_by_maps(g, move);
     } else {
-      adjusted.words = adjusted.scanned = adjust_all(g, move);
+      adjusted.words = adjusted.scanned = copy_all(g, move);
     }
     if (g.bp - old_lo <= old_size) g.bp += delta;
     set_extents(g, new_lo, new_hi);

@@ -72,7 +72,7 @@ enum class WalkEnd : std::uint8_t {
 template <class Visit>
 WalkEnd walk_frames(const Goroutine& g, std::uint64_t& rest, Visit visit);
 
-// A segment that was copied: its words from g.sp on lie `delta` bytes higher, too.
+// A segment that is copied: its words from g.sp on come to lie `delta` bytes higher.
 struct Move {
   std::uint64_t lo;  // old extent
   std::uint64_t hi;
@@ -82,8 +82,8 @@ struct Adjusted {
   std::uint32_t words = 0;    // changed
   std::uint32_t scanned = 0;  // of these, without a record
 };
-// Adjusts the copy, and what older segments hold. g still describes the old segment.
-Adjusted adjust_by_maps(const Goroutine& g, const Move& move);
+// Copies them, and adjusts the copy and what older segments hold. g still describes the old segment.
+Adjusted copy_by_maps(const Goroutine& g, const Move& move);
 // Under stress: the frames of the moved stack must be those of the old one, as far from its end. Ends the program if they
 // are not.
 class FrameAudit {

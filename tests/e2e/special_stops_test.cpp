@@ -84,7 +84,7 @@ void check_copy_stack(const std::string& stack) {
 
 TEST_CASE("in the middle of a copy GDB lists, unwinds, draws and selects the goroutine, steps it and goes on") {
   const GdbSession gdb(
-      {"tbreak adjust_by_maps", "run", "goroutine", "info goroutines", "goroutine bt 2", "goroutine stack 2", "goroutine 2",
+      {"tbreak copy_by_maps", "run", "goroutine", "info goroutines", "goroutine bt 2", "goroutine stack 2", "goroutine 2",
        "up 3", "print depth", "goroutine thread", "goroutine next", "info goroutines", "continue", "info goroutines"},
       {.arguments = {test_program(kProgram)}});
   CAPTURE(gdb.all());
@@ -104,7 +104,7 @@ TEST_CASE("in the middle of a copy GDB lists, unwinds, draws and selects the gor
 
 TEST_CASE("in the middle of a copy LLDB lists, unwinds, draws and selects the goroutine, steps it and goes on") {
   const auto session =
-      lldb({launch(test_program(kProgram)), "breakpoint set -o true -n adjust_by_maps", "process launch", "goroutine",
+      lldb({launch(test_program(kProgram)), "breakpoint set -o true -n copy_by_maps", "process launch", "goroutine",
             "goroutine list", "goroutine bt 2", "goroutine stack 2", "goroutine 2", "up 3", "frame variable depth",
             "goroutine thread", "goroutine next", "goroutine list", "continue", "goroutine list"});
   CAPTURE(session.out + session.err);
