@@ -13,11 +13,7 @@
 #include <bit>
 
 namespace stacktide::runtime {
-namespace {
-
-using Words = std::uint32_t (*)(std::uint64_t*, const std::uint64_t*, std::size_t, const Shift&);
-
-std::uint32_t one_by_one(std::uint64_t* to, const std::uint64_t* from, std::size_t n, const Shift& shift) {
+std::uint32_t adjust_stored_words(std::uint64_t* to, const std::uint64_t* from, std::size_t n, const Shift& shift) {
   std::uint32_t changed = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const bool inside = from[i] - shift.lo <= shift.size;
@@ -26,6 +22,10 @@ std::uint32_t one_by_one(std::uint64_t* to, const std::uint64_t* from, std::size
   }
   return changed;
 }
+
+namespace {
+
+using Words = std::uint32_t (*)(std::uint64_t*, const std::uint64_t*, std::size_t, const Shift&);
 
 [[gnu::target("avx2,popcnt")]] std::uint32_t with_avx2(std::uint64_t* to, const std::uint64_t* from, std::size_t n,
                                                        const Shift& shift) {
@@ -43,7 +43,7 @@ std::uint32_t one_by_one(std::uint64_t* to, const std::uint64_t* from, std::size
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm256_add_epi64(value, _mm256_andnot_si256(outside, distance)));
     unchanged += std::popcount(static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(outside))));
   }
-  return static_cast<std::uint32_t>(i) - static_cast<std::uint32_t>(unchanged) + one_by_one(to + i, from + i, n - i, shift);
+  return static_cast<std::uint32_t>(i) - static_cast<std::uint32_t>(unchanged) + adjust_stored_words(to + i, from + i, n - i, shift);
 }
 
 [[gnu::target("avx512f,popcnt")]] std::uint32_t with_avx512(std::uint64_t* to, const std::uint64_t* from, std::size_t n,
@@ -69,7 +69,7 @@ std::uint32_t one_by_one(std::uint64_t* to, const std::uint64_t* from, std::size
   return static_cast<std::uint32_t>(changed);
 }
 
-constinit Words chosen = one_by_one;
+constinit Words chosen = adjust_stored_words;
 
 }  // namespace
 

@@ -17,6 +17,8 @@ struct Shift {
 // Copies n words, to the same ones or to others far away; of words that lie in what moves, the copy is shifted. How many
 // were. With AVX-512 or AVX2 where the processor has them.
 std::uint32_t adjust_words(std::uint64_t* to, const std::uint64_t* from, std::size_t n, const Shift& shift);
+// The same one by one: for a few that were stored so just now, which other units could not read yet.
+std::uint32_t adjust_stored_words(std::uint64_t* to, const std::uint64_t* from, std::size_t n, const Shift& shift);
 // Chooses by the processor. Once, at start.
 void find_adjust_words();
 

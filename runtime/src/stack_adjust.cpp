@@ -21,26 +21,33 @@ std::uint64_t& at(std::uint64_t address) { return *reinterpret_cast<std::uint64_
 
 // A frame's shape as adjusting wants it: made when a walk comes to another site than that of the frame before.
 struct FramePlan {
+  FramePlan() {}  // NOLINT: see make()
   static constexpr std::size_t kMaxStretches = 8;
   static constexpr std::uint32_t kLong = 32;  // words of numbers that are worth going around
 
-  std::uint64_t pc = 0;
+  std::uint64_t pc;  // 0: nothing else here says anything
   SiteRecord record;
-  std::uint32_t scalars = 0;  // registers that the frame's function says to be scalars
-  bool by_runs = false;       // too many stretches, or a long one
-  std::uint8_t stretches = 0;
-  std::uint64_t extent = 0;  // bytes below the CFA that the shape speaks of
+  std::uint32_t scalars;  // registers that the frame's function says to be scalars
+  bool by_runs;           // too many stretches, or a long one
+  std::uint8_t stretches;
+  std::uint64_t extent;  // bytes below the CFA that the shape speaks of
   struct {
     std::uint32_t below;  // bytes from the CFA down to its lowest word
     std::uint32_t words;
   } scalar[kMaxStretches];
 
-  FramePlan() = default;
-  explicit FramePlan(std::uint64_t at) : pc(at), record(site_record(at)) {
+  // In place, and not by a constructor: there are eight on each growth, most of them never used.
+  void make(std::uint64_t at) {
+    pc = at;
+    record = site_record(at);
+    scalars = 0;
+    by_runs = false;
+    stretches = 0;
+    extent = 0;
     if (record.shape == nullptr) return;
     const stacktide_map_shape& shape = *record.shape;
     if ((shape.flags & STACKTIDE_SHAPE_MORESTACK) == 0) scalars = record.scalars;
-    const std::uint16_t* runs = shape_slots(shape) + std::popcount(shape.saved);
+    const std::uint16_t* runs = shape_slots(shape) + shape_saves(shape);
     for (std::uint32_t run = 0; run < shape.runs; ++run) {
       const std::uint32_t words = STACKTIDE_RUN_COUNT(runs[run]);
       extent += words * std::uint64_t{8};
@@ -54,7 +61,9 @@ struct FramePlan {
 // One copy that is adjusted.
 class Adjuster {
  public:
-  Adjuster(const Goroutine& g, const Move& move) : g_(g), move_(move), shift_{move.lo, move.hi - move.lo, move.delta} {}
+  Adjuster(const Goroutine& g, const Move& move) : g_(g), move_(move), shift_{move.lo, move.hi - move.lo, move.delta} {
+    for (FramePlan& plan : plans_) plan.pc = 0;
+  }
 
   Adjusted run() {
     const WalkStart start = walk_start(g_);
@@ -137,7 +146,10 @@ class Adjuster {
   }
 
   void begin(const WalkStart& start) {
-    check(rest_, start.sp);
+    // What the check, or the runtime call, has just pushed.
+    const std::uint64_t pushed = (start.sp - rest_) / 8;
+    adjusted_.words += adjust_stored_words(&at(place(rest_)), &at(rest_), pushed, shift_);
+    checked_ += pushed;
     if (start.kind == WalkStart::Kind::context) {
       for (unsigned i = 0; i < STACKTIDE_MAP_REGISTER_COUNT; ++i)
         wait(i, start.base + static_cast<std::uint64_t>(kContextRegisters[i]));
@@ -153,7 +165,7 @@ class Adjuster {
 
   const FramePlan& plan_of(std::uint64_t pc) {
     FramePlan& plan = plans_[pc / 4 % kPlans];
-    if (plan.pc != pc) plan = FramePlan(pc);
+    if (plan.pc != pc) plan.make(pc);
     return plan;
   }
 
@@ -225,7 +237,7 @@ class Adjuster {
 
   // Run by run, leaving out scalars; saved registers, too, which wait for their callers.
   void runs(const stacktide_map_shape& shape, std::uint64_t sp, std::uint64_t cfa) {
-    const std::uint16_t* run = shape_slots(shape) + std::popcount(shape.saved);
+    const std::uint16_t* run = shape_slots(shape) + shape_saves(shape);
     std::uint64_t high = cfa;
     for (std::uint32_t i = 0; i < shape.runs && high > sp; ++i) {
       const std::uint64_t bytes = STACKTIDE_RUN_COUNT(run[i]) * std::uint64_t{8};

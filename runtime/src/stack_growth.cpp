@@ -256,6 +256,8 @@ bool yield_in_check(Goroutine* g, const void* vectors) {
   g->own->vector_state = std::malloc(stacktide_xsave_size);
   if (g->own->vector_state == nullptr) return false;
   std::memcpy(g->own->vector_state, vectors, stacktide_xsave_size);
+  // Not there when registers alone were saved, but XRSTOR takes it from there (Intel SDM 1, 13.8.1).
+  asm("stmxcsr %0" : "=m"(static_cast<std::uint32_t*>(g->own->vector_state)[6]));
   g->pc = reinterpret_cast<std::uint64_t>(stacktide_preempted_pc);
   g->caller_pc = 0;
   begin_park(g, status_runnable, wait_reason_none, nullptr);

@@ -125,9 +125,9 @@ SiteRecord site_record(std::uint64_t pc) {
     entry.store(pc << 32 | word, std::memory_order_relaxed);
   }
   if (word == kNoSite) return {};
-  if (STACKTIDE_SITE_SHAPE(word) == STACKTIDE_NO_SHAPE) return {nullptr, 0, true};
+  if (STACKTIDE_SITE_SHAPE(word) == STACKTIDE_NO_SHAPE) return {nullptr, 0, 1};
   return {reinterpret_cast<const stacktide_map_shape*>(all.shapes + std::uint64_t{4} * STACKTIDE_SITE_SHAPE(word)),
-          STACKTIDE_SITE_SCALARS(word), true};
+          STACKTIDE_SITE_SCALARS(word), 1};
 }
 
 bool is_walk_bottom(std::uint64_t pc) {

@@ -49,8 +49,10 @@ bool has_pinned_records();
 struct SiteRecord {
   const stacktide_map_shape* shape = nullptr;
   std::uint32_t scalars = 0;
-  bool found = false;  // it is a site, though perhaps nothing is known of its frame
-  bool pinned() const { return found && (shape == nullptr || (shape->flags & STACKTIDE_SHAPE_PINNED) != 0); }
+  // 1: it is a site, though perhaps nothing is known of its frame. A word, so that a record is two whole ones: copying 13 bytes
+  // waits for the store buffer.
+  std::uint32_t found = 0;
+  bool pinned() const { return found != 0 && (shape == nullptr || (shape->flags & STACKTIDE_SHAPE_PINNED) != 0); }
 };
 SiteRecord site_record(std::uint64_t pc);
 
@@ -125,6 +127,13 @@ struct WalkPosition {
   std::uint64_t hi;  // of the segment
 };
 bool is_walk_bottom(std::uint64_t pc);
+
+// How many registers a shape saves; there is an instruction for it, but not on every processor, and else it is a call.
+inline unsigned shape_saves(const stacktide_map_shape& shape) {
+  unsigned n = 0;
+  for (std::uint32_t saved = shape.saved; saved != 0; saved &= saved - 1) ++n;
+  return n;
+}
 
 // The slots of registers that a shape saves; behind them its runs.
 inline const std::uint16_t* shape_slots(const stacktide_map_shape& shape) {

@@ -11,6 +11,8 @@ extern "C" {
 constinit std::uint32_t stacktide_xsave_mask = 0;
 constinit std::uint64_t stacktide_xsave_size = 0;
 constinit std::uint32_t stacktide_xsave_compact = 0;
+// May XGETBV be asked which components are in use?
+constinit std::uint32_t stacktide_xgetbv_in_use = 0;
 }
 
 namespace stacktide::runtime {
@@ -29,7 +31,9 @@ void find_vector_state() {
   // The standard format's size for all enabled components bounds the compact one too.
   if (__get_cpuid_count(0xd, 0, &a, &b, &c, &d) == 0) fatal("this processor does not describe its XSAVE area");
   stacktide_xsave_size = (b + 63) & ~std::uint32_t{63};
-  if (__get_cpuid_count(0xd, 1, &a, &b, &c, &d) != 0) stacktide_xsave_compact = (a >> 1) & 1;
+  if (__get_cpuid_count(0xd, 1, &a, &b, &c, &d) == 0) return;
+  stacktide_xsave_compact = (a >> 1) & 1;
+  stacktide_xgetbv_in_use = (a >> 2) & 1;
 }
 
 }  // namespace stacktide::runtime
