@@ -14,7 +14,7 @@ namespace stacktide::runtime {
 constinit SlabTable slab_table{};
 
 namespace {
-constexpr std::uint32_t kMostKept = 64;  // free records that a P keeps; it takes and gives half as many at a time
+constexpr std::uint32_t kMostKept = 256;  // free records that a P keeps; it takes and gives half as many at a time
 
 // Guards the common free list and the growth of the slab table; leaf lock.
 constinit std::mutex records_lock;

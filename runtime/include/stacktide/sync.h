@@ -24,13 +24,13 @@ class mutex {
  public:
   mutex() : core_(detail::stacktide_mutex_make()) {}
   mutex(const mutex& other) : core_(other.core_) { core_->retain(); }
-  mutex& operator=(const mutex& other) {
-    mutex copy(other);
-    std::swap(core_, copy.core_);
+  mutex(mutex&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  mutex& operator=(mutex other) noexcept {
+    std::swap(core_, other.core_);
     return *this;
   }
   ~mutex() {
-    if (core_->release()) detail::stacktide_mutex_free(core_);
+    if (core_ != nullptr && core_->release()) detail::stacktide_mutex_free(core_);
   }
 
   void lock() const {
@@ -79,13 +79,13 @@ class wait_group {
  public:
   wait_group() : core_(detail::stacktide_wait_group_make()) {}
   wait_group(const wait_group& other) : core_(other.core_) { core_->retain(); }
-  wait_group& operator=(const wait_group& other) {
-    wait_group copy(other);
-    std::swap(core_, copy.core_);
+  wait_group(wait_group&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  wait_group& operator=(wait_group other) noexcept {
+    std::swap(core_, other.core_);
     return *this;
   }
   ~wait_group() {
-    if (core_->release()) detail::stacktide_wait_group_free(core_);
+    if (core_ != nullptr && core_->release()) detail::stacktide_wait_group_free(core_);
   }
 
   // Adds n to the counter. Below zero the program ends ("sync: negative WaitGroup counter").

@@ -58,7 +58,15 @@ stacktide_back_in_scheduler:
     .cfi_remember_state
     movq G_SP(%rdi), %rsp
     .cfi_def_cfa_offset 56
-    jmp stacktide_resume_pc
+    // One that begins, by a jump: a processor expects a return to go back to whoever parked last.
+    leaq stacktide_start_pc(%rip), %rcx
+    cmpq %rcx, SAVED_CONTEXT-8(%rsp)
+    jne stacktide_resume_pc
+    movq 16(%rsp), %r13
+    movq 24(%rsp), %r12
+    addq $SAVED_CONTEXT, %rsp
+    .cfi_def_cfa_offset 0
+    jmp stacktide_start_pc
     .cfi_restore_state
 8:  movq G_BP(%rdi), %rbp
     movq G_SP(%rdi), %rsp
@@ -72,8 +80,8 @@ stacktide_back_in_scheduler:
     .cfi_endproc
     .size stacktide_schedule, . - stacktide_schedule
 
-    // The bottom frame of every goroutine. Reached by the `ret` of stacktide_gopark with r12 = closure, r13 = function; one
-    // instruction in, since unwinders look up a return address less one. Unwinding ends here.
+    // The bottom frame of every goroutine. Its return address is what a fresh stack has for stacktide_gopark to return to, with r12 = closure and
+    // r13 = function; one instruction in, since unwinders look up a return address less one. Unwinding ends here.
     .p2align 4
     .globl stacktide_goroutine_start
     .type stacktide_goroutine_start, @function
@@ -90,8 +98,12 @@ stacktide_start_pc:
     .globl stacktide_start_return
     .hidden stacktide_start_return
 stacktide_start_return:
+    // As if called, but not by a call: nobody returns, and the next return would be expected to go here.
+    leaq stacktide_end_pc(%rip), %r11
+    pushq %r11
     leaq stacktide_goexit_impl(%rip), %r11
-    call stacktide_runtime_call
+    jmp stacktide_runtime_call
+stacktide_end_pc:
     ud2
     .cfi_endproc
     .size stacktide_goroutine_start, . - stacktide_goroutine_start
