@@ -43,7 +43,8 @@ using Words = std::uint32_t (*)(std::uint64_t*, const std::uint64_t*, std::size_
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm256_add_epi64(value, _mm256_andnot_si256(outside, distance)));
     unchanged += std::popcount(static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(outside))));
   }
-  return static_cast<std::uint32_t>(i) - static_cast<std::uint32_t>(unchanged) + adjust_stored_words(to + i, from + i, n - i, shift);
+  return static_cast<std::uint32_t>(i) - static_cast<std::uint32_t>(unchanged) +
+         adjust_stored_words(to + i, from + i, n - i, shift);
 }
 
 [[gnu::target("avx512f,popcnt")]] std::uint32_t with_avx512(std::uint64_t* to, const std::uint64_t* from, std::size_t n,
@@ -53,7 +54,7 @@ using Words = std::uint32_t (*)(std::uint64_t*, const std::uint64_t*, std::size_
   const __m512i base = _mm512_set1_epi64(static_cast<long long>(shift.lo));
   const __m512i limit = _mm512_set1_epi64(static_cast<long long>(shift.size));
   const __m512i distance = _mm512_set1_epi64(static_cast<long long>(shift.delta));
-  const auto eight = [&](std::size_t i) __attribute__((always_inline, target("avx512f,popcnt"))) -> unsigned {
+  const auto eight = [&](std::size_t i) __attribute__((always_inline, target("avx512f,popcnt")))->unsigned {
     const __m512i value = _mm512_loadu_si512(from + i);
     const __mmask8 inside = _mm512_cmple_epu64_mask(_mm512_sub_epi64(value, base), limit);
     _mm512_storeu_si512(to + i, _mm512_mask_add_epi64(value, inside, value, distance));

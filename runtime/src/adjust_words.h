@@ -1,5 +1,5 @@
-// The innermost loop of moving a stack: a stretch of words is copied, and those that point into the old stack get the distance
-// added.
+// The innermost loop of moving a stack: a stretch of words is copied, and those that point into the old stack get the
+// distance added.
 #pragma once
 
 #include <cstddef>

@@ -37,14 +37,19 @@ struct Segment {
 struct Private {
   void* eh_caught;  // __cxa_eh_globals of this goroutine while it does not run
   std::uint32_t eh_uncaught;
+  std::uint32_t locks;  // how often lock_os_thread() was called
+  M* locked_m;          // the thread that it chose
   Segment* spare;       // the last segment released, still with its stack
   void* vector_state;   // of a goroutine that yielded in a failed check; from the heap
-  void* fiber;          // tsan.h
-  M* locked_m;          // the thread that lock_os_thread() chose
-  std::uint32_t locks;  // how often it was called
-  Waiter waiter;        // of a wait for one thing
-  Timer timer;          // of a sleep
-  Select* select;       // while it waits for one of several things
+#ifdef STACKTIDE_TSAN
+  void* fiber;  // tsan.h
+#endif
+  // A goroutine waits in one way at a time.
+  union {
+    Waiter waiter;   // for one thing
+    Timer timer;     // a sleep, or a wait for a file descriptor with a deadline
+    Select* select;  // for one of several things
+  };
 };
 
 struct alignas(64) Goroutine {
@@ -84,7 +89,7 @@ struct alignas(64) Goroutine {
   Private* own;               // never null, and never another one: records are reused together
   std::int32_t error_number;  // errno, of the goroutine and not of a thread
   std::uint32_t excepting;    // 1: eh_caught or eh_uncaught of its Private is in use
-  std::uint64_t caller_pc;  // exported; set with pc
+  std::uint64_t caller_pc;    // exported; set with pc
 };
 
 static_assert(sizeof(Goroutine) <= 256);

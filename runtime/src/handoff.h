@@ -37,9 +37,7 @@ void release_p(M& m);
 void give_p(P& p);
 // Gives m's P to an M that waits for one. False: none does.
 bool yield_waited_p(M& m);
-inline bool yield_p(M& m) {
-  return scheduler.waiting_ms.load(std::memory_order_relaxed) != 0 && yield_waited_p(m);
-}
+inline bool yield_p(M& m) { return scheduler.waiting_ms.load(std::memory_order_relaxed) != 0 && yield_waited_p(m); }
 // m has dequeued a goroutine that only `chosen` may run.
 void hand_p(M& m, M& chosen);
 

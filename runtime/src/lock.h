@@ -2,7 +2,8 @@
 //
 // Concept. One word: free, held, or held with threads that wait in the kernel (Drepper, "Futexes Are Tricky", the second
 // mutex). Sections under it are a few dozen instructions, so whoever finds it held looks again for a while before it sleeps.
-// With one P it is not even touched (solo.h). Inlined, for a send on a channel is not much longer than a call of pthread_mutex_lock().
+// With one P it is not even touched (solo.h). Inlined, for a send on a channel is not much longer than a call of
+// pthread_mutex_lock().
 #pragma once
 
 #include <linux/futex.h>

@@ -58,7 +58,8 @@ std::uint64_t stacktide_mutex_lock_impl(mutex_state* core, std::uint64_t woken) 
   if (woken != 0) m.candidate = false;
   if (take_or_mark(m)) return 1;
   Goroutine* g = parking_goroutine("mutex::lock()");
-  const std::int64_t first = since(g->own->waiter);
+  // Since the waiter that woke in vain began; a first try has none.
+  const std::int64_t first = woken == 0 ? 0 : since(g->own->waiter);
   begin_park(g, status_waiting, wait_reason_mutex, core);
   Waiter& waiter = plain_waiter(*g);
   if (woken == 0) {

@@ -35,8 +35,8 @@ struct alignas(64) P {
   RecordCache records;
 };
 
-// There is but one P, so that nobody steals, and what its owner does needs no locked instruction, of which each costs as much
-// as twenty others. Set before the first goroutine.
+// There is but one P, so that nobody steals, and what its owner does needs no locked instruction, of which each costs as
+// much as twenty others. Set before the first goroutine.
 extern bool single_p;
 
 // Moves half of the full ring and g to the global queue. False when thieves made room meanwhile.

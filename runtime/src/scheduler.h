@@ -12,11 +12,11 @@
 //
 // Parking. A runtime call saves the goroutine's context before the implementation runs (morestack.S), so the implementation
 // may put the goroutine in a wait queue and unlock: from that moment another thread may run it. It calls begin_park() first
-// and touches the goroutine no more afterwards. An M's loop is in assembly (stacktide_schedule, switch.S): it asks for the next
-// goroutine, goes on in it, and is where a goroutine that parks leaves its thread.
+// and touches the goroutine no more afterwards. An M's loop is in assembly (stacktide_schedule, switch.S): it asks for the
+// next goroutine, goes on in it, and is where a goroutine that parks leaves its thread.
 //
-// Locks, in this order: a channel's, wait group's or poll descriptor's lock; scheduler_lock; records_lock, arena_lock (leaves). No user code
-// runs under any.
+// Locks, in this order: a channel's, wait group's or poll descriptor's lock; scheduler_lock; records_lock, arena_lock
+// (leaves). No user code runs under any.
 //
 // Rejected: the caller's thread as first M (main's goroutine may end on another thread while that one runs something long;
 // run() would hang).

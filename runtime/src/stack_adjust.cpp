@@ -1,9 +1,9 @@
 // Copies a stack and adjusts the copy by its maps.
 //
-// Concept. Comparing a word costs less than asking what it is, so all words of a frame are copied and adjusted in one go, and
-// then those that are scalars for certain get back what the old stack holds. Frames of one function in a row, a recursion's, are
-// taken together. Only long stretches of numbers are gone around. An older segment, which was not copied, is adjusted run by
-// run.
+// Concept. Comparing a word costs less than asking what it is, so all words of a frame are copied and adjusted in one go,
+// and then those that are scalars for certain get back what the old stack holds. Frames of one function in a row, a
+// recursion's, are taken together. Only long stretches of numbers are gone around. An older segment, which was not copied,
+// is adjusted run by run.
 //
 // Rejected: to look at each run of words for what it is (three times the price of scanning for small frames).
 #include <bit>
@@ -84,7 +84,9 @@ class Adjuster {
 
  private:
   // Where the word at an old address is to lie: only the segment that moves is copied.
-  std::uint64_t place(std::uint64_t address) const { return address - move_.lo < shift_.size ? address + move_.delta : address; }
+  std::uint64_t place(std::uint64_t address) const {
+    return address - move_.lo < shift_.size ? address + move_.delta : address;
+  }
 
   std::uint32_t range(std::uint64_t from, std::uint64_t to) const {
     return adjust_words(&at(place(from)), &at(from), (to - from) / 8, shift_);

@@ -49,8 +49,8 @@ bool has_pinned_records();
 struct SiteRecord {
   const stacktide_map_shape* shape = nullptr;
   std::uint32_t scalars = 0;
-  // 1: it is a site, though perhaps nothing is known of its frame. A word, so that a record is two whole ones: copying 13 bytes
-  // waits for the store buffer.
+  // 1: it is a site, though perhaps nothing is known of its frame. A word, so that a record is two whole ones: copying 13
+  // bytes waits for the store buffer.
   std::uint32_t found = 0;
   bool pinned() const { return found != 0 && (shape == nullptr || (shape->flags & STACKTIDE_SHAPE_PINNED) != 0); }
 };

@@ -1,4 +1,5 @@
-// Which vector registers __morestack must keep: they may hold a function's arguments (AVX and AVX-512 ones too), and newstack or libc under it may use them.
+// Which vector registers __morestack must keep: they may hold a function's arguments (AVX and AVX-512 ones too), and
+// newstack or libc under it may use them.
 #include <cpuid.h>
 
 #include <cstdint>
@@ -23,7 +24,8 @@ void find_vector_state() {
   std::uint32_t c = 0;
   std::uint32_t d = 0;
   constexpr std::uint32_t kOsXsave = 1U << 27;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kOsXsave) == 0) fatal("this processor has no XSAVE, which stack growth needs");
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kOsXsave) == 0)
+    fatal("this processor has no XSAVE, which stack growth needs");
   std::uint32_t enabled = 0;
   asm volatile("xgetbv" : "=a"(enabled), "=d"(d) : "c"(0));
   // SSE, AVX, AVX-512 (opmask, upper halves, upper sixteen). No argument is passed in x87 or AMX registers.

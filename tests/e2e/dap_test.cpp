@@ -68,7 +68,7 @@ void check_views(DapClient& dap) {
   for (const json& frame : trace.at("stackFrames"))
     places.push_back(fmt::format("{}:{}", frame.at("source").at("name").get<std::string>(), frame.at("line").get<int>()));
   CHECK(places == std::vector<std::string>{"switch.S:25", "channel.h:57", "rt_handles.cpp:81", "rt_handles.cpp:63",
-                                           "runtime.h:51", "runtime.h:43", "switch.S:88"});
+                                           "runtime.h:69", "runtime.h:61", "switch.S:97"});
   CHECK(trace.at("stackFrames").at(0).at("name") == "stacktide_gopark");
 
   const json& receives = trace.at("stackFrames").at(1);

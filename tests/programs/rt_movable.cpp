@@ -61,7 +61,10 @@ struct Link {
   return frames + 1;
 }
 
-[[gnu::noinline]] int grow_and_return(Counted* counted, int depth = 40) {
+// So deep that it grows, and never beyond what descend() reached.
+constexpr int kReturns = 36;
+
+[[gnu::noinline]] int grow_and_return(Counted* counted, int depth = kReturns) {
   volatile char room[200];
   room[0] = 1;
   counted->look();
@@ -90,7 +93,7 @@ void grow_and_shrink(std::uint64_t bytes, stacktide::wait_group all_big, stackti
     counted.look();
     RT_CHECK(counted.size <= 2 * first_size);
     // Its own stack, too, may be halved while it runs.
-    RT_CHECK(grow_and_return(&counted) == 40);
+    RT_CHECK(grow_and_return(&counted) == kReturns);
     while (stacktide::shrink_stacks() != 0) counted.look();
     counted.look();
     RT_CHECK(counted.size <= 2 * first_size);

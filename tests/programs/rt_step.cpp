@@ -2,9 +2,9 @@
 //
 //   rt_step
 //
-// It waits for its input, and below kLevels calls of level() calls ways(), one function for each way, and last finish(). Run it with
-// STACKTIDE_MAXPROCS=1: the others then run when this goroutine yields or loses its P, and at no other time. Not in an unnamed namespace, so that
-// every tool finds the names.
+// It waits for its input, and below kLevels calls of level() calls ways(), one function for each way, and last finish(). Run
+// it with STACKTIDE_MAXPROCS=1: the others then run when this goroutine yields or loses its P, and at no other time. Not in
+// an unnamed namespace, so that every tool finds the names.
 #include <unistd.h>
 
 #include <atomic>
@@ -75,6 +75,18 @@ pid_t (*volatile through_pointer_to_library)() = &getppid;
   return sum;
 }
 
+// The same while registers are in use that XSAVE alone saves: upper halves of vectors.
+[[gnu::noinline]] int large() {
+  volatile char room[12000];
+  room[0] = 1;
+  return room[0];
+}
+[[gnu::noinline]] void vectors() {
+  if (__builtin_cpu_supports("avx")) asm volatile("vcmptrueps %ymm15, %ymm15, %ymm15");
+  RT_CHECK(large() == 1);
+  if (__builtin_cpu_supports("avx")) asm volatile("vzeroupper");
+}
+
 [[gnu::noinline]] void variadic() { RT_CHECK(sums(7, 1, 2, 3, 4, 5, 6, 7) == 28); }
 
 // Callbacks of library code: the same calls on the thread's own stack.
@@ -118,6 +130,7 @@ void answer() { RT_CHECK(write(waited_for[1], "x", 1) == 1); }
   yields();
   RT_CHECK(grows(3) == 4);
   variadic();
+  vectors();
   on_the_system_stack();
   lasts();
   preempted();

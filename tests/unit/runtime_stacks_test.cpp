@@ -327,7 +327,7 @@ TEST_CASE("a P's own free records are used again, and never too many") {
     free_goroutine(g);
     CHECK(g->id == 0);
   }
-  CHECK(own.p().records.count <= 64);
+  CHECK(own.p().records.count <= 256);
   const std::uint64_t used = slab_table.slabs[0].used.load();
   for (Goroutine*& g : records) g = allocate_goroutine();
   CHECK(slab_table.slabs[0].used.load() == used);

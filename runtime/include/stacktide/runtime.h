@@ -40,8 +40,8 @@ struct closure {
 
   // Then it may lie on the goroutine's own stack, which moves, and a goroutine is started without a call of malloc(). What a
   // lambda captures has addresses that it may give away, so that is not for it.
-  static constexpr bool kTravels =
-      is_plain_part<F> && (is_plain_part<Args> && ...) && sizeof(std::tuple<F, Args...>) <= 64 && alignof(std::tuple<F, Args...>) <= 16;
+  static constexpr bool kTravels = is_plain_part<F> && (is_plain_part<Args> && ...) &&
+                                   sizeof(std::tuple<F, Args...>) <= 64 && alignof(std::tuple<F, Args...>) <= 16;
 
   // Ends its life with the goroutine, on that one's stack, so that destructors may wait too.
   struct owner {

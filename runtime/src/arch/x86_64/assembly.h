@@ -3,16 +3,16 @@
 
 #include "arch/x86_64/context.h"
 
-// SLEB128 of G_BP (64) and G_SP (48) in the CFA expressions below: DW_CFA_def_cfa_expression, DW_OP_breg12 offset, DW_OP_deref,
-// DW_OP_plus_uconst n.
+// SLEB128 of G_BP (64) and G_SP (48) in the CFA expressions below: DW_CFA_def_cfa_expression, DW_OP_breg12 offset,
+// DW_OP_deref, DW_OP_plus_uconst n.
 #if G_BP != 64 || G_SP != 48 || SAVED_CONTEXT != 56
 #error "the CFA expressions encode G_BP, G_SP and SAVED_CONTEXT"
 #endif
 #define CFA_IS_SAVED_BP_PLUS_16 .cfi_escape 0x0f, 6, 0x7c, 0xc0, 0x00, 0x06, 0x23, 16
 #define CFA_IS_SAVED_SP_PLUS_56 .cfi_escape 0x0f, 5, 0x7c, 0x30, 0x06, 0x23, 56
 
-// CFI as at a function's first instruction, wherever this stands. The return address is given its place: to libgcc a restored register is
-// an unsaved one.
+// CFI as at a function's first instruction, wherever this stands. The return address is given its place: to libgcc a
+// restored register is an unsaved one.
 .macro CFI_ENTRY
     .cfi_def_cfa %rsp, 8
     .cfi_offset %rip, -8
