@@ -1,13 +1,11 @@
 #include "library_call.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <mutex>
 
 #include "handoff.h"
+#include "process_barrier.h"
 #include "stack_growth.h"
 #include "tsan.h"
 
@@ -19,10 +17,6 @@ constinit std::int64_t stacktide_errno_offset = 0;
 
 namespace stacktide::runtime {
 namespace {
-
-constinit bool has_membarrier = false;
-
-long membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0); }
 
 std::int64_t thread_pointer() {
   std::int64_t pointer = 0;
@@ -43,16 +37,10 @@ void show_syscall(M& m, std::uint64_t function) {
 
 }  // namespace
 
-void prepare_library_calls() {
-  has_membarrier = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
-  stacktide_errno_offset = reinterpret_cast<std::int64_t>(&errno) - thread_pointer();
-}
-
-bool has_process_barrier() { return has_membarrier; }
-void process_barrier() { membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); }
+void prepare_library_calls() { stacktide_errno_offset = reinterpret_cast<std::int64_t>(&errno) - thread_pointer(); }
 
 bool retake_p(M& m, std::uint64_t sequence) {
-  if (!has_membarrier) return false;
+  if (!has_process_barrier()) return false;
   ThreadState& thread = *m.thread;
   std::uint32_t expected = retake_none;
   if (!thread.retake.compare_exchange_strong(expected, retake_proposed, std::memory_order_seq_cst)) return false;

@@ -30,11 +30,8 @@ namespace stacktide::runtime {
 
 enum Retake : std::uint32_t { retake_none, retake_proposed, retake_taken };
 
-// Registers for membarrier and finds errno's place in a thread. Once, at start.
+// Finds errno's place in a thread. Once, at start.
 void prepare_library_calls();
-// A full barrier in every thread of this process; the kernel may not have it (before 4.14).
-bool has_process_barrier();
-void process_barrier();
 // The thread of `m` is seen in the call number `sequence`: takes its P for others if it still is. False: the call is over.
 bool retake_p(M& m, std::uint64_t sequence);
 

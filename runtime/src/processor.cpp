@@ -16,7 +16,28 @@ bool run_queue_spill(P& p, Goroutine* g, std::uint32_t head, std::uint32_t tail)
   return true;
 }
 
-Goroutine* run_queue_steal(P& p, P& victim) {
+namespace {
+
+// Waits while victim goes on by itself: as long as what it has in run_next changes, and some ten microseconds at most.
+// Returns what has stayed there for a few microseconds; nullptr: nothing has, or there is more than that.
+Goroutine* stale_next(const P& victim) {
+  constexpr int kLongest = 500;  // pauses
+  constexpr int kStale = 150;
+  Goroutine* seen = victim.run_next.load(std::memory_order_relaxed);
+  for (int i = 0, same = 0; i < kLongest && same < kStale; ++i) {
+    asm volatile("pause");
+    if (!ring_empty(victim)) return nullptr;
+    Goroutine* now = victim.run_next.load(std::memory_order_acquire);
+    same = now == seen && now != nullptr ? same + 1 : 0;
+    seen = now;
+    if (same == kStale) return now;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Goroutine* run_queue_steal(P& p, P& victim, bool next_too) {
   const std::uint32_t tail = p.run_tail.load(std::memory_order_relaxed);
   for (;;) {
     std::uint32_t head = victim.run_head.load(std::memory_order_acquire);
@@ -25,7 +46,9 @@ Goroutine* run_queue_steal(P& p, P& victim) {
     std::uint32_t n = there - there / 2;
     if (there > kRunQueue) continue;  // head and tail were read at different times
     if (n == 0) {
-      Goroutine* next = victim.run_next.load(std::memory_order_acquire);
+      if (!next_too || victim.run_next.load(std::memory_order_relaxed) == nullptr) return nullptr;
+      Goroutine* next = stale_next(victim);
+      if (next == nullptr && !ring_empty(victim)) continue;
       if (next == nullptr || !victim.run_next.compare_exchange_strong(next, nullptr, std::memory_order_acq_rel))
         return nullptr;
       return next;

@@ -41,8 +41,10 @@ extern bool single_p;
 
 // Moves half of the full ring and g to the global queue. False when thieves made room meanwhile.
 bool run_queue_spill(P& p, Goroutine* g, std::uint32_t head, std::uint32_t tail);
-// Moves half of victim's goroutines to p (whose ring must be empty) and returns one of them, or nullptr.
-Goroutine* run_queue_steal(P& p, P& victim);
+// Moves half of victim's goroutines to p (whose ring must be empty) and returns one of them, or nullptr. `next_too`: what it
+// has in run_next, if there is nothing else and it does not run it in the next microseconds: goroutines that wake each other
+// are best left on one thread.
+Goroutine* run_queue_steal(P& p, P& victim, bool next_too);
 
 // Owner only. Puts g at the tail of the ring. When it is full, half of it and g go to the global queue.
 inline void run_queue_put_last(P& p, Goroutine* g) {
@@ -105,9 +107,9 @@ inline Goroutine* run_queue_get(P& p, bool ring_first) {
   return g != nullptr ? g : take_from_ring(p);
 }
 
-inline bool run_queue_empty(const P& p) {
-  return p.run_head.load(std::memory_order_acquire) == p.run_tail.load(std::memory_order_acquire) &&
-         p.run_next.load(std::memory_order_acquire) == nullptr;
+inline bool ring_empty(const P& p) {
+  return p.run_head.load(std::memory_order_acquire) == p.run_tail.load(std::memory_order_acquire);
 }
+inline bool run_queue_empty(const P& p) { return ring_empty(p) && p.run_next.load(std::memory_order_acquire) == nullptr; }
 
 }  // namespace stacktide::runtime

@@ -15,6 +15,7 @@
 #include "library_call.h"
 #include "metadata.h"
 #include "monitor.h"
+#include "process_barrier.h"
 #include "recorder.h"
 #include "scheduler.h"
 #include "signals.h"
@@ -80,6 +81,7 @@ void start_runtime() {
   prepare_escape_check(options.strict);
   find_vector_state();
   find_adjust_words();
+  prepare_process_barrier();
   prepare_library_calls();
   Solo::turn_on();
   speak_when_terminated();

@@ -84,13 +84,14 @@ void stop_spinning(M& m) {
 }
 
 Goroutine* steal(P& p) {
-  for (int round = 0; round < 4; ++round) {
+  constexpr int kRounds = 4;
+  for (int round = 0; round < kRounds; ++round) {
     p.random = p.random * 1664525 + 1013904223;
     const std::uint32_t from = p.random >> 8;
     for (std::uint32_t i = 0; i < scheduler.max_procs; ++i) {
       P& victim = scheduler.ps[(from + i) % scheduler.max_procs];
       if (&victim == &p || run_queue_empty(victim)) continue;
-      if (Goroutine* g = run_queue_steal(p, victim)) return g;
+      if (Goroutine* g = run_queue_steal(p, victim, round == kRounds - 1)) return g;
     }
   }
   return nullptr;
@@ -330,7 +331,9 @@ void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const vo
       // A sleep and a mutex go by it; for the others it is for people, unless it is recorded.
       const bool exact = reason == wait_reason_sleep || reason == wait_reason_mutex || is_recording();
       g->wait_since = exact ? clock_now() : coarse_clock();
-      scheduler.now.store(g->wait_since, std::memory_order_relaxed);
+      // For most waits it has not changed since the last one.
+      if (scheduler.now.load(std::memory_order_relaxed) < g->wait_since)
+        scheduler.now.store(g->wait_since, std::memory_order_relaxed);
     }
   }
   if (status == status_waiting && is_recording()) [[unlikely]]

@@ -36,39 +36,46 @@
 namespace stacktide::runtime {
 
 // The scheduler's record: exported as it is (abi.h, type scheduler).
+//
+// In groups by who writes them how often, each in cache lines of its own: with several Ps, a line that one of them writes is
+// away from the others.
 struct Scheduler {
-  std::uint32_t max_procs;
+  // Never after the start.
+  alignas(64) std::uint32_t max_procs;
   std::uint8_t policy;
   std::uint8_t stress_move;
   std::uint8_t shrink;
   std::uint64_t min_stack;
   std::uint64_t segment_size;
   std::uint64_t max_stack;
-  Goroutine* global_head;
-  std::atomic<std::uint64_t> global_size;
-  std::atomic<std::uint32_t> idle_ps;
-  std::uint32_t idle_ms;
-  std::atomic<std::uint32_t> spinning_ms;
-  std::atomic<std::uint32_t> blocking;  // goroutines in blocking()
-  std::atomic<std::uint32_t> timers;
-  std::atomic<std::uint64_t> live;
-  std::atomic<std::uint64_t> created;
   std::uint64_t arena_lo;
   std::uint64_t arena_hi;
-  std::atomic<std::uint64_t> stack_bytes;
   std::int64_t start;
-  std::atomic<std::int64_t> now;
-  // Private from here on.
-  std::mutex lock;  // global queue, idle lists
+  P* ps;
+  // Under the lock.
+  alignas(64) std::mutex lock;  // global queue, idle lists
+  Goroutine* global_head;
   Goroutine* global_tail;
   P* idle_p_list;
   M* idle_m_list;
+  std::uint32_t idle_ms;
   M* waiting_m_head;  // threads whose goroutine came back from a library call and needs a P, first come, first served
   M* waiting_m_tail;
+  bool running;  // run() is active
+  // Whenever an M finds nothing to do, or is woken; read by whoever makes a goroutine ready.
+  alignas(64) std::atomic<std::uint32_t> idle_ps;
+  std::atomic<std::uint32_t> spinning_ms;
+  std::atomic<std::uint64_t> global_size;
   std::atomic<std::uint32_t> waiting_ms;
-  P* ps;
   std::atomic<bool> stopping;  // main has returned: nothing more is started
-  bool running;                // run() is active
+  // By each spawn and each end.
+  alignas(64) std::atomic<std::uint64_t> live;
+  std::atomic<std::uint64_t> created;
+  std::atomic<std::uint64_t> stack_bytes;
+  // By waits and library calls.
+  alignas(64) std::atomic<std::int64_t> now;
+  std::atomic<std::uint32_t> blocking;  // goroutines in blocking()
+  std::atomic<std::uint32_t> timers;
   // Threads without a P that are about to make a goroutine ready: while there are some, silence is no deadlock.
   std::atomic<std::uint32_t> wakers;
   // Goroutines that wait for a file descriptor without a deadline; those with one are among the timers.

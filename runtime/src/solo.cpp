@@ -2,8 +2,6 @@
 
 #include <sched.h>
 
-#include "library_call.h"
-
 namespace stacktide::runtime {
 
 constinit Solo::State Solo::state{};

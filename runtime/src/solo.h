@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "process_barrier.h"
 #include "scheduler.h"
 
 namespace stacktide::runtime {
