@@ -141,17 +141,18 @@ void for_each_goroutine(Visit visit) {
 // While one lives, the record's sequence is odd.
 class Changing {
  public:
-  explicit Changing(Goroutine& g) : g_(g) { bump(); }
-  ~Changing() { bump(); }
+  explicit Changing(Goroutine& g) : g_(g), before_(g.sequence.load(std::memory_order_relaxed)) { set(before_ + 1); }
+  ~Changing() { set(before_ + 2); }
   Changing(const Changing&) = delete;
   Changing& operator=(const Changing&) = delete;
 
  private:
-  void bump() {
-    g_.sequence.store(g_.sequence.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  void set(std::uint32_t sequence) {
+    g_.sequence.store(sequence, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
   Goroutine& g_;
+  const std::uint32_t before_;  // nobody else changes it meanwhile
 };
 
 }  // namespace stacktide::runtime

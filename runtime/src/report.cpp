@@ -29,7 +29,7 @@ void unblock(int signal) {
 
 // Takes the default action of `signal`, on this thread, now.
 [[noreturn]] void die_by(int signal) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   sigaction(signal, &action, nullptr);
   unblock(signal);
@@ -80,7 +80,7 @@ void begin_report(int signal) {
     for (;;) pause();
   }
   last_signal.store(signal, std::memory_order_relaxed);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_alarm;
   action.sa_flags = SA_ONSTACK;
   sigfillset(&action.sa_mask);

@@ -47,8 +47,8 @@ Handler install(int signal, Handler handler, int flags) {
     return SIG_ERR;
   }
   note_set(signal);
-  struct sigaction action {};
-  struct sigaction before {};
+  struct sigaction action{};
+  struct sigaction before{};
   action.sa_handler = handler;
   action.sa_flags = flags | SA_ONSTACK;
   if ((flags & SA_NODEFER) == 0) sigaddset(&action.sa_mask, signal);
@@ -81,7 +81,7 @@ STACKTIDE_EXPORT Handler __sysv_signal(int signal, Handler handler) noexcept {
 STACKTIDE_EXPORT Handler sysv_signal(int signal, Handler handler) noexcept { return __sysv_signal(signal, handler); }
 
 STACKTIDE_EXPORT int siginterrupt(int signal, int interrupt) noexcept {
-  struct sigaction action {};
+  struct sigaction action{};
   if (__sigaction(signal, nullptr, &action) != 0) return -1;
   if (interrupt != 0) {
     interrupting.fetch_or(bit(signal), std::memory_order_relaxed);
@@ -102,12 +102,12 @@ STACKTIDE_EXPORT Handler sigset(int signal, Handler disposition) noexcept {
     return SIG_ERR;
   }
   if (disposition == SIG_HOLD) {
-    struct sigaction now {};
+    struct sigaction now{};
     if (sigprocmask(SIG_BLOCK, &set, &blocked) != 0 || __sigaction(signal, nullptr, &now) != 0) return SIG_ERR;
     return sigismember(&blocked, signal) == 1 ? SIG_HOLD : now.sa_handler;
   }
-  struct sigaction action {};
-  struct sigaction before {};
+  struct sigaction action{};
+  struct sigaction before{};
   note_set(signal);
   action.sa_handler = disposition;
   action.sa_flags = SA_ONSTACK;
