@@ -115,17 +115,16 @@ TEST_CASE(
 
   const auto number = stacktide::grouped(all);
   CHECK(text({"list", "--group", "status"}, child) ==
-        fmt::format("{0:>{1}}  status   ids\n{2}  IO wait  1-{3}\n{2} goroutines in 1 group\n", "count", number.size(), number,
-                    all));
+        fmt::format("{0:>{1}}  status   ids\n{2}  IO wait  1-{3}\n{2} goroutines in 1 group\n", "count", number.size(),
+                    number, all));
 
   const auto sched = text({"sched"}, child);
   CAPTURE(sched);
   std::smatch watcher;
   REQUIRE(std::regex_search(sched, watcher, std::regex("\n *(\\d+) +\\d+  watching +-  -  ")));
-  CHECK(std::regex_search(
-      sched, std::regex("\nidle          Ps 2: 0 1, Ms (\\d+): 0( \\d+)*, spinning Ms 0\n"
-                        "waiting       in calls without a P 0, timers 0, for descriptors " +
-                        number + " \\(M " + watcher[1].str() + " is watching\\)\n")));
+  CHECK(std::regex_search(sched, std::regex("\nidle          Ps 2: 0 1, Ms (\\d+): 0( \\d+)*, spinning Ms 0\n"
+                                            "waiting       in calls without a P 0, timers 0, for descriptors " +
+                                            number + " \\(M " + watcher[1].str() + " is watching\\)\n")));
   const json ms = cli({"sched"}, child).at("ms");
   CHECK(std::ranges::count(ms, "watching", [](const auto& m) { return m.at("status").template get<std::string>(); }) == 1);
 

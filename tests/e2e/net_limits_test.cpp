@@ -132,9 +132,9 @@ TEST_CASE("the self-test makes do with as many connections as there may be, and 
   const auto test = run(with_descriptors(300, {sample_program("echo"), "--self-test", "2000000000"}));
   CHECK(test.exit_code == 0);
   CHECK(test.err.empty());
-  CHECK(test.out.starts_with(
-      "only 268 connections: the limit of open files is 300 (ulimit -Hn)\n"
-      "268 idle connections; 2000 messages there and back, "));
+  CHECK(
+      test.out.starts_with("only 268 connections: the limit of open files is 300 (ulimit -Hn)\n"
+                           "268 idle connections; 2000 messages there and back, "));
 }
 
 TEST_CASE("a program that closes the runtime's descriptors ends, whatever it does next") {

@@ -20,7 +20,7 @@
 #include <chrono>
 #include <climits>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <string_view>
 
 #include "rt_support.h"
@@ -75,6 +75,11 @@ void fill(int fd) {
   while (write(fd, zeros, sizeof zeros) > 0) {
   }
   RT_CHECK(errno == EAGAIN);
+}
+
+// With one P: the others run until they wait.
+void let_wait() {
+  for (int i = 0; i < 20; ++i) stacktide::yield();
 }
 
 // The lowest descriptor that is free.
@@ -152,7 +157,46 @@ void no_watches() {
   RT_CHECK(close_fd(p.a) == 0 && close_fd(p.b) == 0);
 }
 
-// One report is for both directions; who waits for the other one is put back, and hears when that fails.
+void drain(int fd) {
+  static char room[4096];
+  while (read(fd, room, sizeof room) > 0) {
+  }
+}
+
+// One report is for both directions: who waits for the other one is put back, and is woken by what it waits for alone.
+void second_watch(bool reader_first, bool timed) {
+  const Pair p = make_pair();
+  fill(p.a);
+  wait_group finished;
+  finished.add(2);
+  const auto woken = std::make_shared<std::atomic<int>>(0);
+  go([=] {
+    RT_CHECK((timed ? wait_readable(p.a, 1h) : wait_readable(p.a)) == wait_status::ready);
+    RT_CHECK(++*woken == (reader_first ? 1 : 2));
+    get(p.a);
+    finished.done();
+  });
+  go([=] {
+    RT_CHECK((timed ? wait_writable(p.a, 1h) : wait_writable(p.a)) == wait_status::ready);
+    RT_CHECK(++*woken == (reader_first ? 2 : 1));
+    finished.done();
+  });
+  let_wait();
+  for (const bool read : {reader_first, !reader_first}) {
+    const int before = *woken;
+    if (read) {
+      put(p.b);
+    } else {
+      drain(p.b);
+    }
+    while (*woken == before) stacktide::sleep_for(100us);
+    RT_CHECK(*woken == before + 1);
+  }
+  finished.wait();
+  RT_CHECK(close_fd(p.a) == 0 && close_fd(p.b) == 0);
+}
+
+// The same when putting it back fails: it hears of that, with or without a deadline.
 void no_second_watch(bool timed) {
   const Pair p = make_pair();
   fill(p.a);
@@ -166,8 +210,7 @@ void no_second_watch(bool timed) {
     fails(ENOMEM, [&] { return timed ? wait_writable(p.a, 1h) : wait_writable(p.a); });
     finished.done();
   });
-  // With one P they wait when this goes on.
-  stacktide::yield();
+  let_wait();
   epoll_error = ENOMEM;
   put(p.b);
   finished.wait();
@@ -190,7 +233,7 @@ void closed_by_close() {
     RT_CHECK(wait_writable(p.a) == wait_status::closed);
     finished.done();
   });
-  stacktide::yield();
+  let_wait();
   RT_CHECK(close(p.a) == 0);
   put(p.b);
   finished.wait();
@@ -205,7 +248,7 @@ void closed_by_close() {
     RT_CHECK(wait_readable(q.a, 20ms) == wait_status::timed_out);
     over.done();
   });
-  stacktide::yield();
+  let_wait();
   RT_CHECK(close(q.a) == 0);
   RT_CHECK(close(q.b) == 0);
   over.wait();
@@ -245,6 +288,7 @@ int main(int argc, char** argv) {
   }
   stacktide::run(no_descriptors);
   stacktide::run(no_watches);
+  for (int i = 0; i < 4; ++i) stacktide::run([i] { second_watch(i % 2 == 0, i / 2 == 0); });
   stacktide::run([] { no_second_watch(false); });
   stacktide::run([] { no_second_watch(true); });
   stacktide::run(closed_by_close);

@@ -2,8 +2,8 @@
 //
 //   rt_waits
 //
-// Run it with STACKTIDE_MAXPROCS=1: the monitor then asks spinners to yield, in a failed stack check. `ready` says that each has been asked. The
-// program ends with its input. Not in an unnamed namespace: LLDB 19 loses such names at -O2.
+// Run it with STACKTIDE_MAXPROCS=1: the monitor then asks spinners to yield, in a failed stack check. `ready` says that each
+// has been asked. The program ends with its input. Not in an unnamed namespace: LLDB 19 loses such names at -O2.
 #include <stacktide/net.h>
 #include <stacktide/select.h>
 #include <unistd.h>

@@ -118,8 +118,9 @@ TEST_CASE("those that wait for descriptors are woken from outside: many are no l
     snapshot.goroutines.push_back(parked(id));
     snapshot.goroutines.back().wait_ns = 3'600'000'000'000;
   }
-  CHECK(text_of(snapshot) ==
-        "note: 10 goroutines have waited 3600 s or longer in parked (park.cpp:21) [chan receive], the first is 13: have they "
-        "leaked?\n"
-        "0 goroutines audited, 0 frames, 0 findings, 1 note\n");
+  CHECK(
+      text_of(snapshot) ==
+      "note: 10 goroutines have waited 3600 s or longer in parked (park.cpp:21) [chan receive], the first is 13: have they "
+      "leaked?\n"
+      "0 goroutines audited, 0 frames, 0 findings, 1 note\n");
 }

@@ -14,12 +14,12 @@
 //
 // Up to one goroutine may wait to read and one to write each descriptor at a time; a second one ends the program.
 //
-// A descriptor that others may be waiting for is closed by close_fd(), which wakes them; if nobody waits, close() is as good.
-// After a close() they go on waiting: until their deadline, for ever, or until the next file of that number is ready, if
-// somebody waits for that too.
+// A descriptor that others may be waiting for is closed by close_fd(), which wakes them; if nobody waits, close() is as
+// good. After a close() they go on waiting: until their deadline, for ever, or until the next file of that number is ready,
+// if somebody waits for that too.
 //
 // The first wait that is not over at once opens two descriptors for the runtime, closed by exec(). A program that closes
-// them ends.
+// them ends. A child of fork() shares them until then: close_fd() there would take its parent's watch away; use close().
 #pragma once
 
 #include <fcntl.h>
