@@ -68,7 +68,7 @@ wait_status look(int fd, std::uint32_t direction) {
   return (now.revents & POLLNVAL) != 0 ? wait_status::closed : wait_status::ready;
 }
 
-// Under d's lock: whoever waits there is reported, once. 0, or the error number.
+// Under d's lock: whoever waits there is reported, once. 0, or the error number: then an earlier arming still holds.
 int arm(PollDescriptor& d) {
   const bool reads = d.slots[to_read].waits();
   const bool writes = d.slots[to_write].waits();
@@ -77,12 +77,13 @@ int arm(PollDescriptor& d) {
   event.events = EPOLLONESHOT;
   if (reads) event.events |= EPOLLIN | EPOLLRDHUP;
   if (writes) event.events |= EPOLLOUT;
-  event.data.u64 = static_cast<std::uint64_t>(++d.arming) << 32 | static_cast<std::uint32_t>(d.fd);
+  event.data.u64 = std::uint64_t{d.arming + 1} << 32 | static_cast<std::uint32_t>(d.fd);
   const auto control = [&](int operation) { return epoll_ctl(epoll.load(), operation, d.fd, &event) == 0; };
   // What we know may be out of date in either way, and change between the two calls.
   for (int attempt = 0; attempt < 3; ++attempt) {
     if (control(d.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD)) {
       d.registered = true;
+      ++d.arming;
       return 0;
     }
     if (errno != (d.registered ? ENOENT : EEXIST)) break;

@@ -218,6 +218,25 @@ void no_second_watch(bool timed) {
   RT_CHECK(close_fd(p.a) == 0 && close_fd(p.b) == 0);
 }
 
+// A second wait that fails takes nothing from the first.
+void first_watch_stays() {
+  const Pair p = make_pair();
+  fill(p.a);
+  wait_group finished;
+  finished.add(1);
+  go([=] {
+    RT_CHECK(wait_readable(p.a, 10s) == wait_status::ready);
+    finished.done();
+  });
+  let_wait();
+  epoll_error = ENOMEM;
+  fails(ENOMEM, [&] { return wait_writable(p.a); });
+  epoll_error = 0;
+  put(p.b);
+  finished.wait();
+  RT_CHECK(close_fd(p.a) == 0 && close_fd(p.b) == 0);
+}
+
 void closed_by_close() {
   const Pair p = make_pair();
   fill(p.a);
@@ -291,6 +310,7 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 4; ++i) stacktide::run([i] { second_watch(i % 2 == 0, i / 2 == 0); });
   stacktide::run([] { no_second_watch(false); });
   stacktide::run([] { no_second_watch(true); });
+  stacktide::run(first_watch_stays);
   stacktide::run(closed_by_close);
   stacktide::run(no_such_descriptor);
   std::puts("right");
