@@ -34,8 +34,18 @@ namespace {
 
 using stacktide::wait_status;
 
+const char* remedy(int error) {
+  if (error == EMFILE) return " (raise the limit: ulimit -n)";
+  return error == ENOSPC ? " (raise the limit: sysctl fs.epoll.max_user_watches)" : "";
+}
+
+void say(const char* what) {
+  const int error = errno;
+  std::fprintf(stderr, "echo: %s: %s%s\n", what, std::strerror(error), remedy(error));
+}
+
 [[noreturn]] void die(const char* what) {
-  std::fprintf(stderr, "echo: %s: %s\n", what, std::strerror(errno));
+  say(what);
   std::_Exit(1);
 }
 
@@ -43,6 +53,11 @@ using stacktide::wait_status;
 
 std::atomic<long> connections = 0;
 std::atomic<std::uint64_t> stack_bytes = 0;  // of the goroutines that serve, when they last began to wait
+std::atomic<bool> said = false;              // that not all can be served; once is enough
+
+void say_once(const char* what) {
+  if (!said.exchange(true)) say(what);
+}
 
 bool send_back(int fd, const char* text, std::size_t length) {
   while (length != 0) {
@@ -64,7 +79,10 @@ void serve(int fd) {
     const auto now = stacktide::stack_info().size;
     stack_bytes += now - size;
     size = now;
-    if (stacktide::wait_readable(fd) != wait_status::ready) break;
+    if (stacktide::wait_readable(fd) != wait_status::ready) {
+      say_once("a connection has to end");
+      break;
+    }
     const ssize_t n = read(fd, text, sizeof text);
     if (n < 0 && errno == EAGAIN) continue;
     if (n <= 0 || !send_back(fd, text, static_cast<std::size_t>(n))) break;
@@ -79,10 +97,12 @@ void accept_all(int listener) {
     const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       stacktide::go(serve, fd);
-    } else if (errno == EMFILE || errno == ENFILE) {
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      say_once("new connections have to wait");
       stacktide::sleep_for(std::chrono::milliseconds(10));  // until others close theirs
     }
   }
+  die("cannot wait for connections");
 }
 
 sockaddr_in local(int port) {
@@ -251,6 +271,10 @@ long fit_limit(long n) {
   }
   if (limit.rlim_cur >= wanted) return n;
   const long fit = static_cast<long>(limit.rlim_cur) - kOthers;
+  if (fit < 1) {
+    errno = EMFILE;
+    die("no room for a connection");
+  }
   std::printf("only %ld connections: the limit of open files is %ld (ulimit -Hn)\n", fit, static_cast<long>(limit.rlim_cur));
   return fit;
 }

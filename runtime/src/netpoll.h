@@ -36,7 +36,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
+
+#include "lock.h"
 
 namespace stacktide::runtime {
 
@@ -53,7 +54,7 @@ struct PollSlot {
 };
 
 struct PollDescriptor {
-  std::mutex lock;  // before the scheduler's lock and the timers'
+  Lock lock;  // before the scheduler's lock and the timers'
   std::int32_t fd = -1;
   std::uint32_t arming = 0;  // number of the last one
   bool registered = false;   // as far as we know: close() may have come

@@ -31,7 +31,8 @@ json cli(std::vector<std::string> arguments, const std::vector<std::string>& tar
 void check_reasons(const std::vector<std::string>& target) {
   const std::map<std::string, std::string> expected = {
       {"selector", "select"},  {"no_cases", "select (no cases)"}, {"locker", "sync.Mutex.Lock"},
-      {"sender", "chan send"}, {"waiter", "sync.WaitGroup.Wait"}, {"sleeper", "sleep"}};
+      {"sender", "chan send"}, {"waiter", "sync.WaitGroup.Wait"}, {"sleeper", "sleep"},
+      {"reader", "IO wait"}};
   std::map<std::string, std::string> found;
   for (const json list = cli({"list"}, target); const auto& g : list.at("goroutines")) {
     if (g.at("status") == "waiting") found[g.at("entry").get<std::string>()] = g.at("wait_reason").get<std::string>();
@@ -73,7 +74,7 @@ void check_places(const std::vector<std::string>& target) {
     unwound[g.at("id")] = fmt::format("{}:{}", file.substr(file.rfind('/') + 1), g.at("line").get<int>());
     if (g.at("status") == "waiting") ++waiting;
   }
-  CHECK(waiting >= 6);
+  CHECK(waiting >= 7);
   std::vector<std::string> command = {cli_program(), "list"};
   command.insert(command.end(), target.begin(), target.end());
   const auto text = run(command);
@@ -83,6 +84,22 @@ void check_places(const std::vector<std::string>& target) {
   for (std::sregex_iterator at(text.out.begin(), text.out.end(), row), end; at != end; ++at)
     listed[std::stoull((*at)[1])] = (*at)[2];
   CHECK(json(listed) == json(unwound));
+}
+
+// The one that waits for a file names it, in GDB and LLDB as on the command line.
+struct Reader {
+  std::uint64_t id;
+  std::string row;
+  std::string object;  // line of `stack`
+};
+
+Reader reader_of(const std::vector<std::string>& target) {
+  const json list = cli({"list", "--with", "entry=reader"}, target);
+  REQUIRE(list.at("goroutines").size() == 1);
+  const auto& g = list.at("goroutines").at(0);
+  const auto id = g.at("id").get<std::uint64_t>();
+  return {id, fmt::format("{}  waiting  IO wait      reader    rt_waits.cpp:{}  ", id, g.at("line").get<int>()),
+          fmt::format("\n  waits for    poll_descriptor {}, fd 3\n", g.at("wait_object").get<std::string>())};
 }
 
 void check(const std::string& program) {
@@ -99,13 +116,26 @@ void check(const std::string& program) {
   const auto ids = check_preempted(core);
   REQUIRE(!ids.empty());
   const auto bt = fmt::format("goroutine {} bt", ids.front());
-  const GdbSession gdb({bt}, {.arguments = {program, path}});
+  const auto reader = reader_of(core);
+  const std::string list = "goroutine list --with wait_reason=IO";
+  const auto stack = fmt::format("goroutine stack {}", reader.id);
+  const GdbSession gdb({bt, list, stack}, {.arguments = {program, path}});
   CAPTURE(gdb.at(0));
   CHECK(innermost(gdb.at(0)) == "__morestack");
   CHECK(outermost(gdb.at(0)) == "stacktide_goroutine_start");
   CHECK(gdb.at(0).find(" spinner ") != std::string::npos);
-  const auto session = lldb({fmt::format("target create --core {} {}", path, program), bt});
+  const auto session = lldb({fmt::format("target create --core {} {}", path, program), bt, list, stack});
   CAPTURE(session[1]);
+  for (const auto* shown : {&gdb.at(1), &session[2]}) {
+    CAPTURE(*shown);
+    CHECK(occurrences(*shown, reader.row) == 1);
+    CHECK(occurrences(*shown, " IO wait ") == 1);
+  }
+  for (const auto* shown : {&gdb.at(2), &session[3]}) {
+    CAPTURE(*shown);
+    CHECK(shown->find(fmt::format("goroutine {} [IO wait]: reader at rt_waits.cpp:", reader.id)) != std::string::npos);
+    CHECK(shown->find(reader.object) != std::string::npos);
+  }
   for (const char* name : {"__morestack", "step", "spinner", "stacktide_goroutine_start"})
     CHECK(session[1].find(name) != std::string::npos);
 }

@@ -2,8 +2,9 @@
 //
 //   rt_waits
 //
-// Run it with STACKTIDE_MAXPROCS=1: the monitor then asks spinners to yield, in a failed stack check. `ready` says that each has been asked. The
-// program ends with its input. Not in an unnamed namespace: LLDB 19 loses such names at -O2.
+// Run it with STACKTIDE_MAXPROCS=1: the monitor then asks spinners to yield, in a failed stack check. `ready` says that each
+// has been asked. The program ends with its input. Not in an unnamed namespace: LLDB 19 loses such names at -O2.
+#include <stacktide/net.h>
 #include <stacktide/select.h>
 #include <unistd.h>
 
@@ -46,6 +47,13 @@ void waiter(stacktide::wait_group group) { group.wait(); }
 
 void sleeper() { stacktide::sleep_for(std::chrono::hours(1)); }
 
+// Nobody writes.
+void reader() {
+  int ends[2];
+  RT_CHECK(pipe(ends) == 0);
+  stacktide::wait_readable(ends[0]);
+}
+
 [[gnu::noinline]] void wait_for_end() {
   for (char byte = 0; read(STDIN_FILENO, &byte, 1) > 0;) {
   }
@@ -65,6 +73,7 @@ int main() {
     stacktide::go(sender, full);
     stacktide::go(waiter, group);
     stacktide::go(sleeper);
+    stacktide::go(reader);
     for (int i = 0; i < kSpinners; ++i) stacktide::go(spinner);
     // Only a spinner that yields lets the next begin.
     while (spinning.load() < kSpinners) stacktide::yield();

@@ -113,6 +113,8 @@ pid_t spawn(const std::vector<std::string>& argv, const StartOptions& options, c
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::signal(SIGPIPE, SIG_DFL);
+    // ctest leaves some of its own open.
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     if ((folder.empty() || ::chdir(folder.c_str()) == 0) && ::dup2(in, 0) >= 0 && ::dup2(out, 1) >= 0 &&
         ::dup2(err, 2) >= 0) {
       ::execvpe(arguments[0], arguments.data(), env.data());

@@ -17,8 +17,6 @@ namespace {
 constexpr std::array<std::string_view, 3> kForever = {"chan receive (nil chan)", "chan send (nil chan)",
                                                       "select (no cases)"};
 
-constexpr std::string_view kIoWait = "IO wait";
-
 class SchedulerAudit {
  public:
   SchedulerAudit(const Snapshot& snapshot, Audit& audit) : snapshot_(snapshot), audit_(audit) {}
@@ -52,7 +50,7 @@ class SchedulerAudit {
       const auto found = snapshot_.scheduler.values.find(name);
       if (found == snapshot_.scheduler.values.end() || found->second != 0) return;
     }
-    if (std::ranges::any_of(snapshot_.goroutines, [&](const Goroutine& g) { return is(g) && g.wait_reason == kIoWait; }))
+    if (std::ranges::any_of(snapshot_.goroutines, [](const Goroutine& g) { return !g.system && waits_for_descriptor(g); }))
       return;
     add(false, "deadlock", 0,
         fmt::format("{}, and nothing is left that could wake one: deadlock",
@@ -75,6 +73,8 @@ class SchedulerAudit {
     };
     std::map<Key, Group> groups;
     for (const auto& g : snapshot_.goroutines) {
+      // An idle connection is as it should be: whoever is at its other end may speak at any time.
+      if (waits_for_descriptor(g)) continue;
       if (g.system || g.status != "waiting" || g.function.empty() || !g.wait_ns || *g.wait_ns < rule.wait.count()) continue;
       auto& group = groups[{g.function, g.file, g.line, g.wait_reason}];
       if (group.count++ == 0) {

@@ -9,7 +9,8 @@
 
 namespace stacktide {
 
-// Goroutines that wait in one place for the same thing: from so many on, and for so long, they are suspected to have leaked.
+// Goroutines that wait in one place for the same thing: from so many on, and for so long, they are suspected to have leaked;
+// but not those that wait for a file descriptor.
 struct LeakRule {
   std::size_t count = 10;
   std::chrono::nanoseconds wait = std::chrono::minutes(1);

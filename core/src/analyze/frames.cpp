@@ -38,4 +38,8 @@ std::string state_of(const Goroutine& goroutine) {
   return goroutine.status == "waiting" ? goroutine.wait_reason : goroutine.status + " (" + goroutine.wait_reason + ")";
 }
 
+bool waits_for_descriptor(const Goroutine& goroutine) {
+  return goroutine.status == "waiting" && goroutine.wait_reason == "IO wait";  // Go's word
+}
+
 }  // namespace stacktide

@@ -23,5 +23,7 @@ const Frame* outermost_user_frame(std::span<const Frame> frames);
 
 // "chan receive" for a waiting goroutine, "syscall (read)" for one in a library call, else its status.
 std::string state_of(const Goroutine& goroutine);
+// It waits for a file descriptor: what wakes it comes from outside the process.
+bool waits_for_descriptor(const Goroutine& goroutine);
 
 }  // namespace stacktide

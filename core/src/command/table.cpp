@@ -88,6 +88,7 @@ constexpr std::array kCommands = {
     CommandEntry{
         {"sched", "", "the scheduler: Ps with run queues, Ms with thread stacks, idle ones",
          "in call: the library function that an M's goroutine is in; it has given its P away.\n"
+         "watching: an idle M that sleeps until a file descriptor is ready for one of the goroutines that wait for some.\n"
          "guard: bytes below the stack that must not be touched. CPU: where the thread last ran; a core does not tell.\n"
          "$ sched"},
         kOnlyJson,
@@ -135,7 +136,8 @@ constexpr std::array kCommands = {
                   "checks stacks and queues: pointers that cross stacks or outlive them, canaries, guards; deadlocks, "
                   "suspected leaks",
                   "Pointers are followed in the frames of goroutines whose registers are known, and in the program's data.\n"
-                  "Goroutines leak when nobody will wake them: 10 or more that have waited long in one place are noted.\n"
+                  "Goroutines leak when nobody will wake them: 10 or more that have waited long in one place are noted,\n"
+                  "unless they wait for file descriptors.\n"
                   "A note is nothing wrong. Exit code 1 when there are findings.\n"
                   "$ audit\n"
                   "$ audit --waiting 600"},

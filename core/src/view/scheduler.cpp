@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "analyze/frames.h"
 #include "view/views.h"
 
 namespace stacktide {
@@ -35,12 +36,16 @@ std::string skipped(const Counts& counts, std::string_view what) {
   return counts.skipped == 0 ? "" : fmt::format("{} of {} {} could not be read\n", counts.skipped, counts.total, what);
 }
 
+bool is_idle(const Processor& p) { return p.status == "idle"; }
+// One whose goroutine waits for a P may be the one that watches.
+bool is_idle(const Machine& m) { return m.status == "idle" || (m.status == "watching" && m.goroutine == 0); }
+
 // "Ps 2: 0 1, Ms 1: 4": the runtime's counts, and who it is.
 std::string idle_text(const Snapshot& snapshot) {
   const auto ids = [](const auto& all) {
     std::vector<std::uint64_t> idle;
     for (const auto& one : all) {
-      if (one.status == "idle") idle.push_back(one.id);
+      if (is_idle(one)) idle.push_back(one.id);
     }
     return idle.empty() ? "" : ": " + queue_text(idle);
   };
@@ -54,6 +59,17 @@ std::string idle_text(const Snapshot& snapshot) {
   add("idle_ms", "Ms", ids(snapshot.ms));
   add("spinning_ms", "spinning Ms", "");
   return text;
+}
+
+// "in calls without a P 0, timers 1, for descriptors 10,002 (M 2 is watching)": a goroutine with a deadline counts among the
+// timers too.
+std::string waiting_text(const Snapshot& snapshot) {
+  auto text = value_line(snapshot.scheduler, {{"blocking", "in calls without a P"}, {"timers", "timers"}});
+  const auto count = std::ranges::count_if(snapshot.goroutines, waits_for_descriptor);
+  if (count == 0) return text;
+  text += fmt::format("{}for descriptors {}", text.empty() ? "" : ", ", grouped(static_cast<std::uint64_t>(count)));
+  const auto m = std::ranges::find(snapshot.ms, "watching", &Machine::status);
+  return m == snapshot.ms.end() ? text : text + fmt::format(" (M {} is watching)", m->id);
 }
 
 std::string cpu_text(const OsThread& thread) { return thread.cpu ? fmt::format("{}", *thread.cpu) : "-"; }
@@ -122,7 +138,7 @@ std::string scheduler_text(const Snapshot& snapshot, const Style& style) {
                                                             : fmt::format("{}: {}", grouped(scheduler.global_queue.size()),
                                                                           queue_text(scheduler.global_queue))});
   facts.row({"idle", idle_text(snapshot)});
-  facts.row({"waiting", value_line(scheduler, {{"blocking", "in calls without a P"}, {"timers", "timers"}})});
+  facts.row({"waiting", waiting_text(snapshot)});
   facts.row({"goroutines", value_line(scheduler, {{"live", "live"}, {"created", "created"}})});
   facts.row({"stacks", fmt::format("policy {}, {}", scheduler.policy,
                                    value_line(scheduler, {{"stack_bytes", "bytes in use"},

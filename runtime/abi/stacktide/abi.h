@@ -370,7 +370,8 @@ typedef struct {
  * A reader goes by the texts: those of statuses are vocabulary, their values and all wait reasons are the runtime's own.
  * runtime_symbol: what the linkage names of the runtime's own functions and data begin with (the readable name of an inlined function that has
  * none): the function shown for a goroutine is the innermost that is not one of them.
- * wait_object: of which type a waiting goroutine's wait_object is, by the value of its wait_reason. */
+ * wait_object: of which type a waiting goroutine's wait_object is, by the value of its wait_reason.
+ * m_status, watching: idle, and asleep in the system's call that says which file descriptors are ready. */
 #define STACKTIDE_ENUMS(E)                                                                                                  \
   E(status, idle, 0, "idle")                                                                                                \
   E(status, runnable, 1, "runnable")                                                                                        \
@@ -408,6 +409,7 @@ typedef struct {
   E(m_status, spinning, 1, "spinning")                                                                                      \
   E(m_status, running, 2, "running")                                                                                        \
   E(m_status, blocking, 3, "blocking")                                                                                      \
+  E(m_status, watching, 4, "watching")                                                                                      \
   E(span_state, none, 0, "")                                                                                                \
   E(span_state, stacks, 1, "stacks")                                                                                        \
   E(span_state, free, 2, "free")                                                                                            \

@@ -12,8 +12,14 @@
 // nothing after all (another goroutine was faster) keeps its thread. Wait before the call, or after one that said EAGAIN:
 // both are right, since what counts is whether the descriptor is ready, not whether it has just become so.
 //
-// Up to one goroutine may wait to read and one to write each descriptor at a time; a second one ends the program. A
-// descriptor that others may be waiting for is closed by close_fd(), which wakes them; if nobody waits, close() is as good.
+// Up to one goroutine may wait to read and one to write each descriptor at a time; a second one ends the program.
+//
+// A descriptor that others may be waiting for is closed by close_fd(), which wakes them; if nobody waits, close() is as
+// good. After a close() they go on waiting: until their deadline, for ever, or until the next file of that number is ready,
+// if somebody waits for that too.
+//
+// The first wait that is not over at once opens two descriptors for the runtime, closed by exec(). A program that closes
+// them ends. A child of fork() shares them until then: close_fd() there would take its parent's watch away; use close().
 #pragma once
 
 #include <fcntl.h>
@@ -30,7 +36,9 @@ enum class wait_status : std::uint64_t {
   timed_out = 0,
   ready = 1,   // the next call will not block; it may say end of file, or an error
   closed = 2,  // not an open descriptor, or close_fd() came meanwhile
-  failed = 3,  // the system has no memory, or no room among its epoll watches, for one more
+  // errno says why: ENOMEM; ENOSPC, no more watches for this user (sysctl fs.epoll.max_user_watches); at a first wait also
+  // EMFILE or ENFILE. It may be tried again.
+  failed = 3,
 };
 
 namespace detail {
