@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "event_clock.h"
 #include "events.h"
 #include "fatal.h"
 #include "netpoll.h"
@@ -107,6 +108,7 @@ void monitor_main() {
     const std::int64_t now = clock_now();
     scheduler.now.store(now, std::memory_order_relaxed);
     guard.unlock();
+    EventClock::note();
     if (now - self.announced >= kAnnouncePeriod) {
       self.announced = now;
       announce_events();

@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "call_chains.h"
+#include "event_clock.h"
 #include "fatal.h"
 #include "scheduler.h"
 #include "segments.h"
@@ -78,7 +79,7 @@ void put(Lane& lane, Record record, const char* text, std::size_t length) {
 
 void put_text(Lane& lane, std::uint8_t kind, std::uint32_t number, std::uint64_t goroutine, const char* text,
               std::size_t length) {
-  put(lane, stacktide_trace_text{{kind, 0, 0, number, clock_now(), goroutine}}, text, length);
+  put(lane, stacktide_trace_text{{kind, 0, 0, number, EventClock::now(), goroutine}}, text, length);
 }
 
 // ---- Modules ----
@@ -119,7 +120,7 @@ int record_module(dl_phdr_info* info, std::size_t, void* is_first) {
   }
   if (name == nullptr || name[0] != '/') return 0;  // the vdso
   stacktide_trace_module module{};
-  module.head = {STACKTIDE_TRACE_MODULE, 0, 0, 0, clock_now(), 0};
+  module.head = {STACKTIDE_TRACE_MODULE, 0, 0, 0, EventClock::now(), 0};
   module.bias = info->dlpi_addr;
   for (ElfW(Half) i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr)& segment = info->dlpi_phdr[i];
@@ -196,7 +197,7 @@ std::int64_t real_time() {
 stacktide_trace_goroutine
 state_of(const Goroutine& g, std::uint8_t kind) {
   stacktide_trace_goroutine record{};
-  record.head = {kind, 0, 0, 0, clock_now(), g.id};
+  record.head = {kind, 0, 0, 0, EventClock::now(), g.id};
   record.status = g.status.load(std::memory_order_relaxed);
   // Another thread may be freeing segments of one that runs there.
   const bool still = record.status != status_running || &g == current_goroutine();
@@ -284,7 +285,7 @@ void record_spawn(const Goroutine& g, bool main) {
                                   ? call_chain(lane, *parent, g.creation_pc, 0)
                                   : call_chain(lane, g.creation_pc);
   put(lane, stacktide_trace_spawn{{STACKTIDE_TRACE_SPAWN, static_cast<std::uint8_t>(main ? STACKTIDE_TRACE_MAIN : 0), 0,
-                                   chain, clock_now(), g.id},
+                                   chain, EventClock::now(), g.id},
                                   g.parent,
                                   g.entry_pc,
                                   g.creation_pc,
@@ -305,7 +306,8 @@ void record_park(const Goroutine& g) {
 
 void record_ready(const Goroutine& g) {
   const Goroutine* by = current_goroutine();
-  put(OwnLane(), stacktide_trace_ready{{STACKTIDE_TRACE_READY, 0, 0, 0, clock_now(), g.id}, by == nullptr ? 0 : by->id});
+  put(OwnLane(),
+      stacktide_trace_ready{{STACKTIDE_TRACE_READY, 0, 0, 0, EventClock::now(), g.id}, by == nullptr ? 0 : by->id});
 }
 
 void record_label(const Goroutine& g) { put_text(OwnLane(), STACKTIDE_TRACE_LABEL, 0, g.id, g.label, std::strlen(g.label)); }

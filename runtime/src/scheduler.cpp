@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "event_clock.h"
 #include "fatal.h"
 #include "handoff.h"
 #include "metadata.h"
@@ -329,8 +330,8 @@ void begin_park(Goroutine* g, std::uint8_t status, std::uint8_t reason, const vo
     g->wait_object = object;
     if (status == status_waiting) {
       // A sleep and a mutex go by it; for the others it is for people, unless it is recorded.
-      const bool exact = reason == wait_reason_sleep || reason == wait_reason_mutex || is_recording();
-      g->wait_since = exact ? clock_now() : coarse_clock();
+      const bool exact = reason == wait_reason_sleep || reason == wait_reason_mutex;
+      g->wait_since = is_recording() ? EventClock::now() : exact ? clock_now() : coarse_clock();
       // For most waits it has not changed since the last one.
       if (scheduler.now.load(std::memory_order_relaxed) < g->wait_since)
         scheduler.now.store(g->wait_since, std::memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "event_clock.h"
 #include "events.h"
 #include "fatal.h"
 #include "hot_splits.h"
@@ -60,7 +61,7 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   const std::uint32_t chain = stack_chain(g, demand.pc, demand.caller);  // while its context is on the old segment
   // A look at the clock is much of what a boundary in a loop costs: one for the event, and one more only where there is
   // something to measure.
-  const std::int64_t start = reuse ? 0 : clock_now();
+  const std::int64_t start = reuse ? 0 : EventClock::now();
   if (reuse) {
     g.own->spare = segment->previous;
     if (hot) ++g.hot_splits;
@@ -87,7 +88,7 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   }
   ++g.links;
   count_split(demand.pc, demand.caller, demand.frame + demand.args, !reuse);
-  const std::int64_t end = clock_now();
+  const std::int64_t end = EventClock::now();
   record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0, 0,
                 reuse ? 0 : clamp32(static_cast<std::uint64_t>(end - start)), event_kind_link, 0},
                demand.caller, chain, hot);
@@ -104,8 +105,8 @@ void unlink_segment(Goroutine& g) {
     set_extents(g, segment->lo, segment->hi);
     g.sp = segment->sp;
   }
-  record_event({clock_now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0, 0, 0,
-                0, event_kind_release, 0},
+  record_event({EventClock::now(), g.id, lo, g.stack_lo, segment->pc, clamp32(hi - lo), clamp32(g.stack_hi - g.stack_lo), 0,
+                0, 0, 0, event_kind_release, 0},
                0);
   // The record now describes the stretch that was left.
   *segment = {lo, hi, 0, segment->pc, g.own->spare};

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "adjust_words.h"
+#include "event_clock.h"
 #include "events.h"
 #include "fatal.h"
 #include "handoff.h"
@@ -151,7 +152,7 @@ bool fits(const Goroutine& g, const Demand& demand) {
 }
 
 void grow(Goroutine& g, const Demand& demand) {
-  const std::int64_t start = clock_now();
+  const std::int64_t start = EventClock::now();
   const std::uint64_t old_lo = g.stack_lo;
   const std::uint64_t old_size = g.stack_hi - g.stack_lo;
   const std::uint64_t used = g.stack_hi - demand.sp;
@@ -164,7 +165,7 @@ void grow(Goroutine& g, const Demand& demand) {
   ++g.grows;
   g.bytes_copied += used;
   expect_shrinks();
-  const std::int64_t end = clock_now();
+  const std::int64_t end = EventClock::now();
   record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted.words,
                 adjusted.scanned, clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
                demand.caller, stack_chain(g, demand.pc, demand.caller));
@@ -178,8 +179,8 @@ void stress_move(Goroutine& g) {
   g.status.store(status_copystack, std::memory_order_relaxed);
   const Adjusted adjusted = copystack(g, g.stack_hi - g.stack_lo);
   g.status.store(status_running, std::memory_order_relaxed);
-  record_stress_move(
-      {clock_now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted.words, adjusted.scanned, 0, event_kind_none, 0});
+  record_stress_move({EventClock::now(), g.id, old_lo, g.stack_lo, 0, size, size, used, adjusted.words, adjusted.scanned, 0,
+                      event_kind_none, 0});
 }
 
 std::uint32_t& eh_uncaught() {
@@ -219,13 +220,13 @@ bool shrink_if_idle(Goroutine& g, bool self) {
   const bool excepting = self ? eh_uncaught() != 0 : g.own->eh_uncaught != 0;
   const bool possible = size / 2 >= scheduler.min_stack && used * 4 < size && !excepting && may_copy(g, false);
   if (possible) {
-    const std::int64_t start = clock_now();
+    const std::int64_t start = EventClock::now();
     note_high_water(g, g.sp);
     const Adjusted adjusted = copystack(g, size / 2);
     ++g.shrinks;
     g.bytes_copied += used;
     if (self) rearm(g);
-    const std::int64_t end = clock_now();
+    const std::int64_t end = EventClock::now();
     record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted.words,
                   adjusted.scanned, clamp32(static_cast<std::uint64_t>(end - start)), event_kind_shrink, 0},
                  0);
