@@ -10,6 +10,7 @@
 #include "fatal.h"
 #include "netpoll.h"
 #include "scheduler.h"
+#include "solo.h"
 #include "spans.h"
 #include "stack_growth.h"
 #include "timers.h"
@@ -50,6 +51,7 @@ Monitor& monitor() {
 }
 
 void shrink_parked() {
+  const Solo::Visit visit;
   bool more = false;
   for_each_goroutine([&](Goroutine& g) {
     // Not while a traceback walks them.

@@ -14,6 +14,7 @@
 #include "fatal.h"
 #include "handoff.h"
 #include "scheduler.h"
+#include "solo.h"
 #include "stacktide/net.h"
 #include "timers.h"
 #include "worker.h"
@@ -176,6 +177,8 @@ bool poll_network() {
   if (fd < 0) return false;
   epoll_event events[kBatch];
   const int n = take_reports(fd, events, 0);
+  if (n <= 0) return false;
+  const Solo::Visit visit;
   bool any = false;
   for (int i = 0; i < n; ++i) any = handle(events[i]) || any;
   return any;
@@ -204,7 +207,10 @@ bool watch_network(M& m) {
   if (reports == 0) return true;
   scheduler.wakers.fetch_add(1, std::memory_order_seq_cst);
   wake_self(m);
-  for (int i = 0; i < n; ++i) handle(events[i]);
+  {
+    const Solo::Visit visit;
+    for (int i = 0; i < n; ++i) handle(events[i]);
+  }
   done_waking();
   return true;
 }

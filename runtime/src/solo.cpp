@@ -8,7 +8,8 @@ constinit Solo::State Solo::state{};
 
 void Solo::turn_on() { state.on = single_p && has_process_barrier(); }
 
-void Solo::join_others() {
+void Solo::come() {
+  if (stacktide_thread.outside++ != 0) return;
   state.others.fetch_add(1, std::memory_order_seq_cst);
   process_barrier();
   // Its thread may have lost the processor.
@@ -16,6 +17,10 @@ void Solo::join_others() {
     if (looks < 100) asm volatile("pause");
     else sched_yield();
   }
+}
+
+void Solo::go() {
+  if (--stacktide_thread.outside == 0) state.others.fetch_sub(1, std::memory_order_release);
 }
 
 }  // namespace stacktide::runtime

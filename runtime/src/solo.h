@@ -36,7 +36,7 @@ class Solo {
   // instructions, and then done_outside().
   static bool enter() {
     if (own_p() == nullptr) [[unlikely]] {
-      join_others();
+      come();
       return false;
     }
     state.inside.store(state.inside.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -49,17 +49,34 @@ class Solo {
   }
   static void leave() { state.inside.store(state.inside.load(std::memory_order_relaxed) - 1, std::memory_order_release); }
   static void done_outside() {
-    if (own_p() == nullptr) [[unlikely]]
-      state.others.fetch_sub(1, std::memory_order_release);
+    if (stacktide_thread.outside != 0) [[unlikely]]
+      go();
   }
 
+  // By a thread without a P, around many sections: they cost one barrier together.
+  class Visit {
+   public:
+    Visit() : counted_(on() && own_p() == nullptr) {
+      if (counted_) come();
+    }
+    ~Visit() {
+      if (counted_) go();
+    }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+
+   private:
+    bool counted_;
+  };
+
  private:
-  static void join_others();
+  static void come();
+  static void go();
 
   struct State {
     bool on;
     std::atomic<std::uint32_t> inside;  // sections that the owner is in
-    std::atomic<std::uint32_t> others;  // threads without a P that are in one, or about to be
+    std::atomic<std::uint32_t> others;  // threads without a P that are in one, or about to be; ThreadState::outside says which
   };
   static State state;
 };

@@ -50,6 +50,7 @@ struct ThreadState {
   std::atomic<std::uint64_t> library_call;
   std::atomic<std::uint64_t> sequence;
   std::atomic<std::uint32_t> retake;  // enum Retake
+  std::uint32_t outside;              // visits and sections without a P that it is in (solo.h)
 };
 static_assert(offsetof(ThreadState, system_sp) == T_SYSTEM_SP && offsetof(ThreadState, goroutine) == T_GOROUTINE);
 static_assert(offsetof(ThreadState, m) == T_M && offsetof(ThreadState, calling) == T_CALLING);
