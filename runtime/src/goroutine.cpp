@@ -101,6 +101,13 @@ void free_goroutine(Goroutine* g) {
     Changing changing(*g);
     g->status.store(status_dead, std::memory_order_relaxed);
     g->id = 0;
+    // Most have never used their Private, and it need not come into the cache. What else is in it was taken out by whoever had
+    // put it there.
+    if ((g->flags & k_flag_locked) != 0) {
+      g->own->locked_m = nullptr;
+      g->own->locks = 0;
+    }
+    if (g->excepting != 0) g->excepting = g->own->eh_uncaught = 0;
     g->stack_lo = g->stack_hi = g->stackguard0 = g->stackguard = g->sp = g->pc = g->bp = g->caller_pc = 0;
     g->wait_reason = wait_reason_none;
     g->flags = 0;
@@ -114,10 +121,6 @@ void free_goroutine(Goroutine* g) {
     g->label[0] = 0;
     g->result = g->result_ok = 0;
     g->error_number = 0;
-    // What else is in its Private was taken out by whoever had put it there.
-    g->excepting = g->own->eh_uncaught = 0;
-    g->own->locked_m = nullptr;
-    g->own->locks = 0;
   }
   if (P* p = own_p()) {
     push(p->records, g);

@@ -99,12 +99,11 @@ stacktide_start_pc:
     .hidden stacktide_start_return
 stacktide_start_return:
     // As if called, but not by a call: nobody returns, and the next return would be expected to go here.
-    leaq stacktide_end_pc(%rip), %r11
+    leaq 9f(%rip), %r11
     pushq %r11
     leaq stacktide_goexit_impl(%rip), %r11
     jmp stacktide_runtime_call
-stacktide_end_pc:
-    ud2
+9:  ud2
     .cfi_endproc
     .size stacktide_goroutine_start, . - stacktide_goroutine_start
 
