@@ -17,15 +17,14 @@ void futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value)
 
 void Lock::wait() {
   for (int i = 0; i < kLooks; ++i) {
-    if (held_.load(std::memory_order_relaxed) == 0 && try_lock()) return;
+    if (word_.load(std::memory_order_relaxed) == kFree && try_lock()) return;
     asm volatile("pause");
   }
-  sleepers_.fetch_add(1, std::memory_order_seq_cst);
-  if (has_process_barrier()) process_barrier();
-  while (!try_lock()) futex(held_, FUTEX_WAIT_PRIVATE, 1);
-  sleepers_.fetch_sub(1, std::memory_order_relaxed);
+  // Whoever has slept cannot know whether others still do.
+  while (word_.exchange(kAwaited, std::memory_order_acquire) != kFree) futex(word_, FUTEX_WAIT_PRIVATE, kAwaited);
 }
 
-void Lock::wake() { futex(held_, FUTEX_WAKE_PRIVATE, 1); }
+// Of the address alone: the lock may be gone.
+void Lock::wake() { futex(word_, FUTEX_WAKE_PRIVATE, 1); }
 
 }  // namespace stacktide::runtime

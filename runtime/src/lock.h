@@ -1,14 +1,14 @@
-// The lock of what goroutines share: channels, mutexes, wait groups.
+// The lock of what goroutines share: channels, mutexes, wait groups, poll descriptors.
 //
-// Concept. A word that says whether it is held, and how many threads sleep until it is not. Sections under it are a few
-// dozen instructions, so whoever finds it held looks again for a while before it sleeps. Inlined, for a send on a channel is
-// not much longer than a call of pthread_mutex_lock(). With one P it is not even touched (solo.h).
+// Concept. One word: free, held, or held with threads that wait in the kernel (Drepper, "Futexes Are Tricky", the second
+// mutex). Sections under it are a few dozen instructions, so whoever finds it held looks again for a while before it sleeps.
+// Inlined, for a send on a channel is not much longer than a call of pthread_mutex_lock(). With one P it is not even touched
+// (solo.h).
 //
-// Letting go is a plain store, and then a look at the sleepers: a locked instruction less, a third of a send. Who goes to
-// sleep makes up for it, once it is counted, by a barrier in every thread of the process: either the holder sees it, or it
-// sees that the lock is free. Without membarrier the store is a locked one.
+// Invariant. The exchange is the last that unlock() does with the lock: the next holder may free it.
 //
-// Rejected: the three states of Drepper's "Futexes Are Tricky", whose unlock is an exchange.
+// Rejected: to let go by a plain store, and then to look whether somebody sleeps (with a barrier in every thread on the
+// sleeper's side): a locked instruction less, but by then the lock may be gone.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@ class Lock {
   void unlock() {
     if (!Solo::on()) {
       let_go();
-    } else if (held_.load(std::memory_order_relaxed) == 0) {
+    } else if (word_.load(std::memory_order_relaxed) == kFree) {
       Solo::leave();
     } else {
       let_go();
@@ -37,25 +37,20 @@ class Lock {
   }
 
  private:
+  enum State : std::uint32_t { kFree, kHeld, kAwaited };
+
   bool try_lock() {
-    std::uint32_t free = 0;
-    return held_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed);
+    std::uint32_t expected = kFree;
+    return word_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire, std::memory_order_relaxed);
   }
   void let_go() {
-    if (has_process_barrier()) [[likely]] {
-      held_.store(0, std::memory_order_release);
-      std::atomic_signal_fence(std::memory_order_seq_cst);
-    } else {
-      held_.exchange(0, std::memory_order_seq_cst);
-    }
-    if (sleepers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    if (word_.exchange(kFree, std::memory_order_release) == kAwaited) [[unlikely]]
       wake();
   }
   void wait();
   void wake();
 
-  std::atomic<std::uint32_t> held_ = 0;
-  std::atomic<std::uint32_t> sleepers_ = 0;
+  std::atomic<std::uint32_t> word_ = kFree;
 };
 
 }  // namespace stacktide::runtime

@@ -1,5 +1,5 @@
 // A barrier in every thread of the process at once (membarrier(2), private and expedited). Who needs an order rarely pays
-// for it, and who needs it all the time does not: library_call.h, solo.h, lock.h.
+// for it, and who needs it all the time does not: library_call.h, solo.h.
 #pragma once
 
 namespace stacktide::runtime {
