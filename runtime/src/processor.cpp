@@ -1,5 +1,7 @@
 #include "processor.h"
 
+#include <unistd.h>
+
 #include "scheduler.h"
 
 namespace stacktide::runtime {
@@ -18,21 +20,16 @@ bool run_queue_spill(P& p, Goroutine* g, std::uint32_t head, std::uint32_t tail)
 
 namespace {
 
-// Waits while victim goes on by itself: as long as what it has in run_next changes, and some ten microseconds at most.
-// Returns what has stayed there for a few microseconds; nullptr: nothing has, or there is more than that.
+// What victim has in run_next, if it has not come to it some microseconds later, nor to anything else; nullptr: it goes on by
+// itself, or has more than that by now. The wait is a sleep, as in Go's runqgrab(): to look all the time would keep taking the
+// queue's cache lines away from who works on them, and an M that sleeps here counts as spinning, so that nobody wakes another.
 Goroutine* stale_next(const P& victim) {
-  constexpr int kLongest = 500;  // pauses
-  constexpr int kStale = 150;
-  Goroutine* seen = victim.run_next.load(std::memory_order_relaxed);
-  for (int i = 0, same = 0; i < kLongest && same < kStale; ++i) {
-    asm volatile("pause");
-    if (!ring_empty(victim)) return nullptr;
-    Goroutine* now = victim.run_next.load(std::memory_order_acquire);
-    same = now == seen && now != nullptr ? same + 1 : 0;
-    seen = now;
-    if (same == kStale) return now;
-  }
-  return nullptr;
+  Goroutine* next = victim.run_next.load(std::memory_order_acquire);
+  const std::uint64_t ticks = victim.ticks.load(std::memory_order_relaxed);
+  usleep(3);
+  const bool stale = ring_empty(victim) && victim.ticks.load(std::memory_order_relaxed) == ticks &&
+                     victim.run_next.load(std::memory_order_acquire) == next;
+  return stale ? next : nullptr;
 }
 
 }  // namespace
