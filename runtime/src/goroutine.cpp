@@ -49,26 +49,26 @@ Goroutine* take_record() {
   return g;
 }
 
+[[gnu::noinline]] void fill(RecordCache& cache) {
+  std::lock_guard guard(records_lock);
+  // What was never used stays so: a reader looks at every record that was.
+  do {
+    Goroutine* g = take_record();
+    g->next = cache.head;
+    cache.head = g;
+  } while (++cache.count < kMostKept / 2 && free_records != nullptr);
+}
+
 Goroutine* pop(RecordCache& cache) {
-  if (cache.head == nullptr) {
-    std::lock_guard guard(records_lock);
-    // What was never used stays so: a reader looks at every record that was.
-    do {
-      Goroutine* g = take_record();
-      g->next = cache.head;
-      cache.head = g;
-    } while (++cache.count < kMostKept / 2 && free_records != nullptr);
-  }
+  if (cache.head == nullptr) [[unlikely]]
+    fill(cache);
   Goroutine* g = cache.head;
   cache.head = g->next;
   --cache.count;
   return g;
 }
 
-void push(RecordCache& cache, Goroutine* g) {
-  g->next = cache.head;
-  cache.head = g;
-  if (++cache.count <= kMostKept) return;
+[[gnu::noinline]] void empty_half(RecordCache& cache) {
   std::lock_guard guard(records_lock);
   while (cache.count > kMostKept / 2) {
     Goroutine* extra = cache.head;
@@ -77,6 +77,13 @@ void push(RecordCache& cache, Goroutine* g) {
     extra->next = free_records;
     free_records = extra;
   }
+}
+
+void push(RecordCache& cache, Goroutine* g) {
+  g->next = cache.head;
+  cache.head = g;
+  if (++cache.count > kMostKept) [[unlikely]]
+    empty_half(cache);
 }
 
 }  // namespace
@@ -101,8 +108,8 @@ void free_goroutine(Goroutine* g) {
     Changing changing(*g);
     g->status.store(status_dead, std::memory_order_relaxed);
     g->id = 0;
-    // Most have never used their Private, and it need not come into the cache. What else is in it was taken out by whoever had
-    // put it there.
+    // Most have never used their Private, and it need not come into the cache. What else is in it was taken out by whoever
+    // had put it there.
     if ((g->flags & k_flag_locked) != 0) {
       g->own->locked_m = nullptr;
       g->own->locks = 0;

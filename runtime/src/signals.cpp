@@ -1,6 +1,5 @@
 #include "signals.h"
 
-#include <linux/futex.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -14,6 +13,7 @@
 
 #include "fault.h"
 #include "frame_names.h"
+#include "futex.h"
 #include "recorder.h"
 #include "report.h"
 #include "scheduler.h"
@@ -181,7 +181,7 @@ void on_request(int, siginfo_t*, void* data) {
   answered = current_goroutine() == requested;
   if (answered) trace_interrupted(context, Shown::frames);
   request.store(request_done, std::memory_order_release);
-  syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&request), FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  futex(request, FUTEX_WAKE, 1);
 }
 
 }  // namespace
@@ -201,17 +201,13 @@ bool trace_on_its_thread(Goroutine& g) {
   request.store(request_asked, std::memory_order_release);
   if (syscall(SYS_tgkill, getpid(), m->tid, SIGURG) != 0) return false;
   while (request.load(std::memory_order_acquire) == request_asked) {
-    const long woken = syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&request), FUTEX_WAIT_PRIVATE, request_asked,
-                               &kAnswerTime, nullptr, 0);
+    const long woken = futex(request, FUTEX_WAIT, request_asked, &kAnswerTime);
     std::uint32_t asked = request_asked;
     if (woken != 0 && errno == ETIMEDOUT && request.compare_exchange_strong(asked, request_none, std::memory_order_relaxed))
       return false;
   }
   // It writes: the clock of the report bounds it.
-  while (request.load(std::memory_order_acquire) == request_answering) {
-    syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&request), FUTEX_WAIT_PRIVATE, request_answering, nullptr, nullptr,
-            0);
-  }
+  while (request.load(std::memory_order_acquire) == request_answering) futex(request, FUTEX_WAIT, request_answering);
   return answered;
 }
 

@@ -50,20 +50,24 @@ std::uint32_t pick(StackCache& cache, unsigned index, std::uint32_t colour) {
   return cell;
 }
 
+// Rare, and large: apart from what each spawn goes through.
+[[gnu::noinline]] void fetch(StackCache& cache, unsigned size_class, std::uint32_t colour) {
+  std::uint32_t cells[kMostCached];
+  const unsigned n =
+      take_stacks(size_class, colour, cells, colour == kAnyColour ? most_cached(size_class) / 2 : kSameColour);
+  for (unsigned i = n; i-- > 0;) keep(cache, size_class, cells[i]);
+}
+
 std::uint32_t allocate_cached(StackCache& cache, unsigned size_class, std::uint32_t colour) {
   const unsigned index = size_class - kFirstClass;
   const std::uint32_t wanted = colour == kAnyColour ? ~std::uint32_t{0} : 1U << colour;
-  if ((cache.available[index] & wanted) == 0) {
-    std::uint32_t cells[kMostCached];
-    const unsigned n =
-        take_stacks(size_class, colour, cells, colour == kAnyColour ? most_cached(size_class) / 2 : kSameColour);
-    for (unsigned i = n; i-- > 0;) keep(cache, size_class, cells[i]);
-  }
+  if ((cache.available[index] & wanted) == 0) [[unlikely]]
+    fetch(cache, size_class, colour);
   return pick(cache, index, static_cast<std::uint32_t>(std::countr_zero(cache.available[index] & wanted)));
 }
 
 // Half of them, evenly by colour.
-void flush(StackCache& cache, unsigned size_class) {
+[[gnu::noinline]] void flush(StackCache& cache, unsigned size_class) {
   const unsigned index = size_class - kFirstClass;
   std::uint32_t cells[kMostCached];
   unsigned n = 0;

@@ -1,6 +1,5 @@
 #include "worker.h"
 
-#include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "fatal.h"
+#include "futex.h"
 #include "handoff.h"
 #include "metadata.h"
 #include "netpoll.h"
@@ -70,11 +70,6 @@ void* m_main(void* argument) {
   m.guard_slot += TCB_STACKGUARD / sizeof *m.guard_slot;
   attach(m, *std::exchange(m.next_p, nullptr));
   stacktide_schedule(&m);
-}
-
-long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) {
-  return syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), operation | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr,
-                 0);
 }
 
 }  // namespace
