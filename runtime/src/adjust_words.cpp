@@ -25,8 +25,6 @@ std::uint32_t adjust_stored_words(std::uint64_t* to, const std::uint64_t* from, 
 
 namespace {
 
-using Words = std::uint32_t (*)(std::uint64_t*, const std::uint64_t*, std::size_t, const Shift&);
-
 [[gnu::target("avx2,popcnt")]] std::uint32_t with_avx2(std::uint64_t* to, const std::uint64_t* from, std::size_t n,
                                                        const Shift& shift) {
   // Comparisons are of signed numbers: with the highest bit turned, they order unsigned ones.
@@ -70,17 +68,26 @@ using Words = std::uint32_t (*)(std::uint64_t*, const std::uint64_t*, std::size_
   return static_cast<std::uint32_t>(changed);
 }
 
-constinit Words chosen = adjust_stored_words;
+constinit AdjustWay chosen = {"nothing", adjust_stored_words};
 
 }  // namespace
 
 std::uint32_t adjust_words(std::uint64_t* to, const std::uint64_t* from, std::size_t n, const Shift& shift) {
-  return chosen(to, from, n, shift);
+  return chosen.words(to, from, n, shift);
+}
+
+std::size_t adjust_ways(AdjustWay (&ways)[kAdjustWays]) {
+  std::size_t n = 0;
+  const bool counts = __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("avx2");
+  if (counts && __builtin_cpu_supports("avx512f")) ways[n++] = {"AVX-512", with_avx512};
+  if (counts) ways[n++] = {"AVX2", with_avx2};
+  ways[n++] = {"nothing", adjust_stored_words};
+  return n;
 }
 
 void find_adjust_words() {
-  if (__builtin_cpu_supports("avx512f")) chosen = with_avx512;
-  else if (__builtin_cpu_supports("avx2")) chosen = with_avx2;
+  AdjustWay ways[kAdjustWays];
+  if (adjust_ways(ways) != 0) chosen = ways[0];
 }
 
 }  // namespace stacktide::runtime

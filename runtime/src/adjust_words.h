@@ -22,4 +22,13 @@ std::uint32_t adjust_stored_words(std::uint64_t* to, const std::uint64_t* from, 
 // Chooses by the processor. Once, at start.
 void find_adjust_words();
 
+// One way to do it.
+struct AdjustWay {
+  const char* needs;  // of the processor
+  std::uint32_t (*words)(std::uint64_t* to, const std::uint64_t* from, std::size_t n, const Shift& shift);
+};
+inline constexpr std::size_t kAdjustWays = 3;
+// Those that this processor can, the best first; how many there are.
+std::size_t adjust_ways(AdjustWay (&ways)[kAdjustWays]);
+
 }  // namespace stacktide::runtime
