@@ -28,7 +28,7 @@ class EventClock {
     const std::uint64_t rate = state.rate.load(std::memory_order_relaxed);
     const bool usable = ticks < state.reach.load(std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (!usable || state.sequence.load(std::memory_order_relaxed) != before) [[unlikely]]
+    if (!usable || (before & 1) != 0 || state.sequence.load(std::memory_order_relaxed) != before) [[unlikely]]
       return ask();
     return base + static_cast<std::int64_t>(static_cast<unsigned __int128>(ticks) * rate >> 32);
   }

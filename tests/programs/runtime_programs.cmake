@@ -94,6 +94,7 @@ foreach(name rt_select rt_sync)
 endforeach()
 stacktide_runtime_program(rt_solo rt_solo.cpp "" RUNS MAXPROCS=1 ALSO MAXPROCS=8 POLICY=segmented,SEGMENT=2048,MAXPROCS=1)
 stacktide_runtime_program(rt_solo_movable rt_solo.cpp MOVABLE RUNS MAXPROCS=1 STRESS=move,MAXPROCS=1 ALSO MAXPROCS=2)
+stacktide_runtime_program(rt_preempt_vectors rt_preempt_vectors.cpp MOVABLE RUNS MAXPROCS=1 ALSO MAXPROCS=2)
 # A seed of its own for each run, printed first.
 stacktide_runtime_program(rt_model rt_model.cpp "" RUNS MAXPROCS=1 MAXPROCS=8 ALSO MAXPROCS=2 POLICY=segmented,SEGMENT=2048,MAXPROCS=8)
 stacktide_runtime_program(rt_model_movable rt_model.cpp MOVABLE RUNS MAXPROCS=2 STRESS=move,MAXPROCS=8 ALSO MAXPROCS=1 MAXPROCS=8 STRESS=move,MAXPROCS=1)

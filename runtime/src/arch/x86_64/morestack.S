@@ -172,10 +172,11 @@ stacktide_saved_pc:
     movq %rax, %r14
 .Lvectors_back:
     cmpl $XSTATE_SSE, XSAVE_HEADER(%rsp)
-    jne 4f
+    jne .Lall_vectors_back
     MOVE_XMM to=0
     jmp 5f
-4:  movl stacktide_xsave_mask(%rip), %eax
+.Lall_vectors_back:
+    movl stacktide_xsave_mask(%rip), %eax
     xorl %edx, %edx
     xrstor (%rsp)
 5:  testq %r14, %r14
@@ -470,7 +471,8 @@ stacktide_preempted_pc:
     movq %rsp, %rsi
     call stacktide_take_vector_state
     xorl %r14d, %r14d
-    jmp .Lvectors_back
+    // Whoever ran meanwhile may have left upper halves in use, and this one's may be arguments that are zero.
+    jmp .Lall_vectors_back
     .cfi_endproc
     .size __morestack, . - __morestack
 
