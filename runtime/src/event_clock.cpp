@@ -12,7 +12,8 @@ namespace {
 constexpr std::int64_t kBaseline = 2'000'000;  // nanoseconds
 constexpr std::int64_t kReach = 40'000'000;    // four times the monitor's longest period
 constexpr std::int64_t kTolerance = 2'000;
-constexpr std::uint64_t kQuick = 4'000;  // ticks; a reading that takes longer was interrupted
+constexpr std::int64_t kSlew = 10'000'000;  // what is ahead of the clock meets it after so long
+constexpr std::uint64_t kQuick = 4'000;     // ticks; a reading that takes longer was interrupted
 
 struct Pair {
   std::int64_t time;
@@ -63,10 +64,14 @@ void EventClock::note() {
   const auto foretold =
       static_cast<std::int64_t>(static_cast<unsigned __int128>(ticks) * state.rate.load(std::memory_order_relaxed) >> 32);
   const bool right = reach == 0 || ticks > reach || std::abs(foretold - time) <= kTolerance;
+  // Of what was told so far.
+  const std::int64_t told = state.base.load(std::memory_order_relaxed) + foretold;
+  const std::int64_t ahead = right && reach != 0 && ticks <= reach && told > now.time ? told - now.time : 0;
+  rate -= static_cast<std::uint64_t>(static_cast<unsigned __int128>(rate) * static_cast<std::uint64_t>(ahead) / kSlew);
   last = right ? now : Pair{};
   state.sequence.store(state.sequence.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
-  state.base.store(now.time, std::memory_order_relaxed);
+  state.base.store(now.time + ahead, std::memory_order_relaxed);
   state.tsc.store(now.tsc, std::memory_order_relaxed);
   state.rate.store(rate, std::memory_order_relaxed);
   state.reach.store(

@@ -5,10 +5,11 @@
 // their rate between the last two; in between, time is computed. Before the first two pairs, when the last is too old
 // (kReach), and where the counter is nothing to go by, the clock is asked.
 //
-// Invariants. A rate is measured over kBaseline at least, so a time is off by a microsecond at most. A pair that the last
-// rate did not foretell to kTolerance puts the counter out of use until the next two pairs (a virtual machine was moved, or
-// the clock was slewed). Times are for people and for the order of what one thread did; what has to be due goes by the
-// clock.
+// Invariants. A rate is measured over kBaseline at least, so a time is off by a microsecond at most. Time is not set back
+// when a pair comes that is behind it, but goes slower until the next ones; only when the counter goes out of use may it be.
+// A pair that the last rate did not foretell to kTolerance puts the counter out of use until the next two pairs (a virtual
+// machine was moved, or the clock was slewed). Times are for people and for the order of what one thread did; what has to be
+// due goes by the clock.
 //
 // Rejected: a rate measured once at start (the clock is slewed); the rate that the processor tells (CPUID leaf 0x15 is
 // missing or rounded).

@@ -60,6 +60,10 @@ static_assert(sizeof(EventRing) == 64);
 inline std::uint32_t clamp32(std::uint64_t value) {
   return value > 0xffffffff ? 0xffffffff : static_cast<std::uint32_t>(value);
 }
+// Nanoseconds between two times of EventClock, which may be set back a little in between.
+inline std::uint32_t elapsed32(std::int64_t from, std::int64_t to) {
+  return to < from ? 0 : clamp32(static_cast<std::uint64_t>(to - from));
+}
 
 // Makes procs + 1 rings of `capacity` events each, and the same for stress moves if wanted.
 void make_event_rings(std::uint32_t procs, std::uint32_t capacity, bool stress);

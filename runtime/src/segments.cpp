@@ -90,7 +90,7 @@ std::uint64_t link_segment(Goroutine& g, const Demand& demand) {
   count_split(demand.pc, demand.caller, demand.frame + demand.args, !reuse);
   const std::int64_t end = EventClock::now();
   record_event({end, g.id, old_lo, lo, demand.pc, clamp32(old_size), clamp32(hi - lo), clamp32(used), 0, 0,
-                reuse ? 0 : clamp32(static_cast<std::uint64_t>(end - start)), event_kind_link, 0},
+                reuse ? 0 : elapsed32(start, end), event_kind_link, 0},
                demand.caller, chain, hot);
   return body_sp;
 }

@@ -167,7 +167,7 @@ void grow(Goroutine& g, const Demand& demand) {
   expect_shrinks();
   const std::int64_t end = EventClock::now();
   record_event({end, g.id, old_lo, g.stack_lo, demand.pc, clamp32(old_size), clamp32(size), clamp32(used), adjusted.words,
-                adjusted.scanned, clamp32(static_cast<std::uint64_t>(end - start)), event_kind_grow, 0},
+                adjusted.scanned, elapsed32(start, end), event_kind_grow, 0},
                demand.caller, stack_chain(g, demand.pc, demand.caller));
 }
 
@@ -228,7 +228,7 @@ bool shrink_if_idle(Goroutine& g, bool self) {
     if (self) rearm(g);
     const std::int64_t end = EventClock::now();
     record_event({end, g.id, old_lo, g.stack_lo, 0, clamp32(size), clamp32(size / 2), clamp32(used), adjusted.words,
-                  adjusted.scanned, clamp32(static_cast<std::uint64_t>(end - start)), event_kind_shrink, 0},
+                  adjusted.scanned, elapsed32(start, end), event_kind_shrink, 0},
                  0);
   }
   if (!self) {
