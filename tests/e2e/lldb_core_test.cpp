@@ -40,7 +40,7 @@ std::string unmarked(const std::string& list) {
   if (occurrences("\n" + list, "\n* ") == 0) return list;
   std::string text;
   for (const auto& line : lines_of(list))
-    text += (line.starts_with("* ") || line.starts_with("  ") ? line.substr(2) : line) + "\n";
+    text += (line.starts_with("*") || line.starts_with(" ") ? line.substr(1) : line) + "\n";
   return text;
 }
 
