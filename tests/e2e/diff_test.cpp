@@ -10,6 +10,7 @@
 
 #include "support/park.h"
 #include "support/source.h"
+#include "support/stepper.h"
 
 using namespace stacktide::test;
 using nlohmann::json;
@@ -37,6 +38,8 @@ struct Moments {
   void tell(const std::string& command, int ready) {
     child.send_line(command);
     child.wait_for_line(fmt::format("ready {}", ready));
+    // Its word arrives while it is still in libc's stdio.
+    reading_thread(child.pid());
   }
   struct Files {
     std::string core, list, lines, stacks;

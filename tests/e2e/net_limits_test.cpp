@@ -148,10 +148,12 @@ TEST_CASE("a program that closes the runtime's descriptors ends, whatever it doe
       // The monitor, which is no goroutine, may have asked before it.
       const bool traced = wait.err.starts_with(text + "\ngoroutine 1 [running]:\nstacktide::wait_readable(int)\n");
       CHECK((traced || wait.err == text));
-      const auto sleep = lose(level, "sleep", procs);
-      CHECK(sleep.exit_code == 128 + SIGABRT);
-      CHECK(sleep.err == text);
     }
+    // With one P, whose M looks for something to do. With several, another M may have been watching, which the kernel lets
+    // go on: that is noticed when somebody has to be woken.
+    const auto sleep = lose(level, "sleep", "1");
+    CHECK(sleep.exit_code == 128 + SIGABRT);
+    CHECK(sleep.err == text);
     // The only P is busy: the monitor asks.
     const auto busy = lose(level, "busy", "1");
     CHECK(busy.exit_code == 128 + SIGABRT);
