@@ -3,8 +3,6 @@
 //   rt_net [ROUNDS]        all that must be right (default 300)
 //   rt_net deadlock        a wait for a descriptor is over, and the goroutine waits for nobody: must be noticed
 //   rt_net twice           two goroutines wait to read the same descriptor: not allowed
-//
-// More than 400 lines: each case is short, and all stand on the same few helpers for pairs, timing and waiting.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -21,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "rt_net_support.h"
 #include "rt_support.h"
 
 namespace {
@@ -34,37 +33,9 @@ using stacktide::wait_readable;
 using stacktide::wait_status;
 using stacktide::wait_writable;
 
-struct Pair {
-  int a;
-  int b;
-};
-
-Pair make_pair() {
-  int ends[2];
-  RT_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-  return {ends[0], ends[1]};
-}
-
-void put(int fd, char byte) { RT_CHECK(write(fd, &byte, 1) == 1); }
-
-char get(int fd) {
-  char byte = 0;
-  RT_CHECK(read(fd, &byte, 1) == 1);
-  return byte;
-}
-
 bool empty(int fd) {
   char byte = 0;
   return recv(fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
-}
-
-// Until writing would block.
-std::size_t fill(int fd) {
-  static const char zeros[4096] = {};
-  std::size_t filled = 0;
-  for (ssize_t n = 0; (n = write(fd, zeros, sizeof zeros)) > 0;) filled += static_cast<std::size_t>(n);
-  RT_CHECK(errno == EAGAIN);
-  return filled;
 }
 
 void drain(int fd) {

@@ -23,6 +23,7 @@
 #include <memory>
 #include <string_view>
 
+#include "rt_net_support.h"
 #include "rt_support.h"
 
 namespace {
@@ -48,34 +49,6 @@ extern "C" int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
 }
 
 namespace {
-
-struct Pair {
-  int a;
-  int b;
-};
-
-Pair make_pair() {
-  int ends[2];
-  RT_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-  return {ends[0], ends[1]};
-}
-
-void put(int fd) {
-  const char byte = 'x';
-  RT_CHECK(write(fd, &byte, 1) == 1);
-}
-
-void get(int fd) {
-  char byte = 0;
-  RT_CHECK(read(fd, &byte, 1) == 1);
-}
-
-void fill(int fd) {
-  static const char zeros[4096] = {};
-  while (write(fd, zeros, sizeof zeros) > 0) {
-  }
-  RT_CHECK(errno == EAGAIN);
-}
 
 // With one P: the others run until they wait.
 void let_wait() {
