@@ -60,7 +60,9 @@ PollDescriptor* find_or_make(std::int64_t fd) {
 }
 
 // Both are ours alone. To go on would be to wait for ever, or to ask again and again.
-[[noreturn]] void own_descriptor_lost() { fatal("net: the program closed a file descriptor of the runtime"); }
+[[noreturn]] void own_descriptor_lost() {
+  fatal("net: the program closed a file descriptor of the runtime (close no others than your own)");
+}
 
 // If poll(2) itself fails, it is for epoll to say.
 wait_status look(int fd, std::uint32_t direction) {
