@@ -28,14 +28,15 @@ TEST_CASE("GDB lists a probe for each kind of event") {
 }
 
 TEST_CASE("a probe's arguments are goroutine, old size, new size, used bytes, pc and caller") {
+  // Not to its end: GDB 13 says "Couldn't get registers" when a program has ended before all its threads are resumed.
   GdbSession gdb({"break -probe-stap stacktide:grow", "run 1000", kArguments, "continue", kArguments, "delete",
-                  "break -probe-stap stacktide:shrink", "continue", kArguments, "delete", "continue"},
+                  "break -probe-stap stacktide:shrink", "continue", kArguments, "delete", "tbreak exit", "continue"},
                  {.arguments = {sample_program("grow")}});
   CAPTURE(gdb.all());
   CHECK(gdb.at(2) == "6: 1 2048 4096 1208 1 1\n");
   CHECK(gdb.at(4) == "6: 1 4096 8192 3320 1 1\n");
   CHECK(gdb.at(8) == "6: 1 262144 131072 552 0 0\n");
-  CHECK(gdb.at(10).find("the runtime counted 7 grows, 0 links, 7 shrinks") != std::string::npos);
+  CHECK(gdb.at(11).find("the runtime counted 7 grows, 0 links, 7 shrinks") != std::string::npos);
 }
 
 TEST_CASE("a probe is passed once for each event") {
